@@ -1,0 +1,58 @@
+# LibTorch from the PyPI wheel in the project-local virtual environment (.venv, made by scripts/bootstrap).
+file(GLOB torch_dirs ${CMAKE_SOURCE_DIR}/.venv/lib/python3*/site-packages/torch)
+set(ESP_TORCH_DIR "${torch_dirs}" CACHE PATH "The wheel's torch folder (include/, lib/)")
+if(NOT EXISTS "${ESP_TORCH_DIR}/lib/libtorch_cpu.so")
+  message(FATAL_ERROR "LibTorch not found in '${ESP_TORCH_DIR}'. Run scripts/bootstrap, or set ESP_TORCH_DIR, "
+                      "or configure with the no-torch preset.")
+endif()
+
+# The wheel's include folder also holds its own fmt and protobuf, which would shadow the system's: show only torch's.
+set(torch_include ${CMAKE_BINARY_DIR}/torch_include)
+file(MAKE_DIRECTORY ${torch_include})
+foreach(folder ATen c10 torch caffe2)
+  file(CREATE_LINK ${ESP_TORCH_DIR}/include/${folder} ${torch_include}/${folder} SYMBOLIC)
+endforeach()
+
+get_filename_component(site_packages ${ESP_TORCH_DIR} DIRECTORY)
+set(torch_cuda_lib ${ESP_TORCH_DIR}/lib/libtorch_cuda.so)
+set(nccl_lib ${site_packages}/nvidia/nccl/lib/libnccl.so.2)
+if(ESP_CUDA STREQUAL "AUTO")
+  if(EXISTS ${torch_cuda_lib} AND EXISTS ${nccl_lib})
+    set(ESP_HAS_CUDA ON)
+  else()
+    set(ESP_HAS_CUDA OFF)
+  endif()
+else()
+  set(ESP_HAS_CUDA ${ESP_CUDA})
+endif()
+
+add_library(esp_torch INTERFACE)
+target_include_directories(esp_torch SYSTEM INTERFACE ${torch_include} ${torch_include}/torch/csrc/api/include)
+target_link_libraries(esp_torch INTERFACE
+  ${ESP_TORCH_DIR}/lib/libtorch_cpu.so ${ESP_TORCH_DIR}/lib/libc10.so Threads::Threads)
+target_link_options(esp_torch INTERFACE -Wl,-rpath,${ESP_TORCH_DIR}/lib)
+if(ESP_HAS_CUDA)
+  foreach(lib ${torch_cuda_lib} ${ESP_TORCH_DIR}/lib/libc10_cuda.so ${site_packages}/nvidia/cu13/lib/libcudart.so.13
+              ${nccl_lib})
+    if(NOT EXISTS ${lib})
+      message(FATAL_ERROR "ESP_CUDA is on, but ${lib} is missing. Run ESPALIER_CUDA=1 scripts/bootstrap.")
+    endif()
+  endforeach()
+  target_link_libraries(esp_torch INTERFACE -Wl,--no-as-needed ${torch_cuda_lib} ${ESP_TORCH_DIR}/lib/libc10_cuda.so
+    ${site_packages}/nvidia/cu13/lib/libcudart.so.13 ${nccl_lib} -Wl,--as-needed)
+  target_compile_definitions(esp_torch INTERFACE ESP_HAS_CUDA=1 USE_C10D_NCCL)
+  target_include_directories(esp_torch SYSTEM INTERFACE ${site_packages}/nvidia/cu13/include
+    ${site_packages}/nvidia/nccl/include)
+endif()
+
+# One precompiled torch/types.h for all targets; the flags must be the users' flags, or GCC drops it silently.
+file(WRITE ${CMAKE_BINARY_DIR}/torch_pch.cpp "")
+add_library(esp_torch_pch OBJECT ${CMAKE_BINARY_DIR}/torch_pch.cpp)
+target_link_libraries(esp_torch_pch PRIVATE esp_torch)
+target_precompile_headers(esp_torch_pch PRIVATE <torch/types.h>)
+
+function(esp_use_torch target)
+  target_link_libraries(${target} PRIVATE esp_torch)
+  target_precompile_headers(${target} REUSE_FROM esp_torch_pch)
+  target_compile_options(${target} PRIVATE -Winvalid-pch)
+endfunction()
