@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/status.h"
 #include "image/image.h"
 
 // The one in-memory form of a 3D asset between import, voxelisation, rendering and export.
@@ -29,7 +30,8 @@ struct Texture {
   Wrap wrap_u = Wrap::kRepeat;
   Wrap wrap_v = Wrap::kRepeat;
   Filter filter = Filter::kLinear;
-  int channel = 0;  // first channel read (0 for colour; metallic 2, roughness 1 of a glTF metallic-roughness image; alpha 3)
+  int channel =
+      0;  // first channel read (0 for colour; metallic 2, roughness 1 of a glTF metallic-roughness image; alpha 3)
 };
 
 enum class AlphaMode { kOpaque, kMask, kBlend };
@@ -40,7 +42,8 @@ struct Material {
   float alpha = 1;
   float metallic = 0;
   float roughness = 0.5f;
-  Vec3 emissive{0, 0, 0};  // linear
+  Vec3 emissive{0, 0, 0};  // linear, strength included (may exceed 1)
+  bool unlit = false;      // base colour is shown as is
   AlphaMode alpha_mode = AlphaMode::kOpaque;
   float alpha_cutoff = 0.5f;
   bool double_sided = true;
@@ -52,25 +55,41 @@ struct Material {
   std::optional<Texture> normal_texture;
 };
 
+// What a face without material looks like: grey, as in Blender.
+inline Material default_material() {
+  Material material;
+  material.name = "default";
+  material.base_color = {0.8f, 0.8f, 0.8f};
+  return material;
+}
+
 // A triangle mesh. Vertex attributes are per vertex; corners that need different values are different vertices.
 struct Mesh {
   std::string name;
-  std::vector<Vec3> positions;       // [N]
-  std::vector<Vec3> normals;         // [N] unit, or empty (then faces are flat)
-  std::vector<Vec2> uvs;             // [N] or empty
-  std::vector<Vec4> colors;          // [N] linear RGBA vertex colours, or empty
-  std::vector<Triangle> triangles;   // [F], indices < N
-  std::vector<int32_t> material_ids; // [F], index into Scene::materials, -1 = none
+  std::vector<Vec3> positions;        // [N]
+  std::vector<Vec3> normals;          // [N] unit, or empty (then faces are flat)
+  std::vector<Vec2> uvs;              // [N] or empty; texture transforms of the file are already applied
+  std::vector<Vec4> colors;           // [N] linear RGBA vertex colours, or empty
+  std::vector<Triangle> triangles;    // [F], indices < N
+  std::vector<int32_t> material_ids;  // [F], index into Scene::materials, -1 = none
 };
 
 struct Scene {
-  std::vector<Mesh> meshes;  // in world space: node transforms are already applied
-  std::vector<Material> materials;
+  std::vector<Mesh> meshes;         // in world space: node transforms are already applied
+  std::vector<Material> materials;  // faces with id -1 are drawn with default_material()
   std::vector<image::Image> images;
+  std::vector<std::string> warnings;  // what the importer had to drop or approximate, for the asset's report
 };
 
 struct Bounds {
   Vec3 min, max;
 };
+
+// The invariants stated above: attribute lengths, index ranges, finite positions, material and image indices.
+// INVALID_ARGUMENT names the mesh and the field.
+Status validate(const Scene& scene);
+
+uint64_t face_count(const Scene& scene);
+uint64_t vertex_count(const Scene& scene);
 
 }  // namespace espalier::mesh
