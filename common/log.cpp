@@ -24,10 +24,14 @@ Backend& backend() {
 
 spdlog::level::level_enum to_spdlog(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return spdlog::level::debug;
-    case LogLevel::kInfo: return spdlog::level::info;
-    case LogLevel::kWarning: return spdlog::level::warn;
-    case LogLevel::kError: return spdlog::level::err;
+    case LogLevel::kDebug:
+      return spdlog::level::debug;
+    case LogLevel::kInfo:
+      return spdlog::level::info;
+    case LogLevel::kWarning:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      return spdlog::level::err;
   }
   return spdlog::level::info;
 }
@@ -78,8 +82,8 @@ void log(LogLevel level, std::string_view message, std::initializer_list<LogFiel
     component = state.component;
     format = state.format;
   }
-  const auto line = format == LogFormat::kJson ? json_line(component, level, message, fields)
-                                               : text_line(component, message, fields);
+  const auto line =
+      format == LogFormat::kJson ? json_line(component, level, message, fields) : text_line(component, message, fields);
   state.logger->log(to_spdlog(level), "{}", line);
 }
 

@@ -19,7 +19,8 @@ std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> c, std::array<uint32_
 
 uint32_t PhiloxStream::next_u32() {
   if (used_ == 4) {
-    values_ = philox4x32({static_cast<uint32_t>(block_), static_cast<uint32_t>(block_ >> 32), stream_, substream_}, key_);
+    values_ =
+        philox4x32({static_cast<uint32_t>(block_), static_cast<uint32_t>(block_ >> 32), stream_, substream_}, key_);
     ++block_;
     used_ = 0;
   }

@@ -20,10 +20,10 @@ class PhiloxStream {
 
   uint32_t next_u32();
   uint64_t next_u64();
-  double uniform();                          // [0, 1), 53 bits
-  double uniform(double low, double high);   // [low, high)
-  uint32_t below(uint32_t n);                // 0 .. n-1, unbiased; n > 0
-  double normal();                           // N(0, 1), Box-Muller
+  double uniform();                         // [0, 1), 53 bits
+  double uniform(double low, double high);  // [low, high)
+  uint32_t below(uint32_t n);               // 0 .. n-1, unbiased; n > 0
+  double normal();                          // N(0, 1), Box-Muller
 
  private:
   std::array<uint32_t, 2> key_;

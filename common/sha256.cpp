@@ -19,9 +19,7 @@ struct Sha256::Context {
 Sha256::Sha256() : context_(std::make_unique<Context>()) { EVP_DigestInit_ex(context_->md, EVP_sha256(), nullptr); }
 Sha256::~Sha256() = default;
 
-void Sha256::update(std::span<const std::byte> bytes) {
-  EVP_DigestUpdate(context_->md, bytes.data(), bytes.size());
-}
+void Sha256::update(std::span<const std::byte> bytes) { EVP_DigestUpdate(context_->md, bytes.data(), bytes.size()); }
 
 void Sha256::update(std::string_view text) { EVP_DigestUpdate(context_->md, text.data(), text.size()); }
 

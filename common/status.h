@@ -27,14 +27,15 @@ Status annotate(const Status& status, std::string_view context);
 #define ESP_CONCAT(a, b) ESP_CONCAT_INNER(a, b)
 
 // Returns the status from the enclosing function when it is not OK.
-#define ESP_TRY(expression)                       \
-  do {                                            \
-    absl::Status esp_try_status = (expression);   \
+#define ESP_TRY(expression)                          \
+  do {                                               \
+    absl::Status esp_try_status = (expression);      \
     if (!esp_try_status.ok()) return esp_try_status; \
   } while (false)
 
 // ESP_ASSIGN(auto value, result_expression): binds the value, or returns the error.
-#define ESP_ASSIGN(declaration, expression) ESP_ASSIGN_IMPL(ESP_CONCAT(esp_result_, __COUNTER__), declaration, expression)
+#define ESP_ASSIGN(declaration, expression) \
+  ESP_ASSIGN_IMPL(ESP_CONCAT(esp_result_, __COUNTER__), declaration, expression)
 #define ESP_ASSIGN_IMPL(result, declaration, expression) \
   auto result = (expression);                            \
   if (!result.ok()) return std::move(result).status();   \

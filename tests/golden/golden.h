@@ -40,9 +40,9 @@ class Report {
 
 struct Case {
   std::filesystem::path folder;
-  std::string name;           // the folder's name
-  nlohmann::json description; // case.json, or config.json for `models`
-  nlohmann::json index;       // models only: this case's entry of index.json
+  std::string name;            // the folder's name
+  nlohmann::json description;  // case.json, or config.json for `models`
+  nlohmann::json index;        // models only: this case's entry of index.json
 };
 
 // UNIMPLEMENTED: this kind of case is not built yet; any other error: the case failed.

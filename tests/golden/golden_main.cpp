@@ -15,8 +15,8 @@ namespace fs = std::filesystem;
 // Cases whose own folder name does not start with one of these prefixes are recognised by their parent's (models).
 const std::map<std::string, Runner>& runners() {
   static const std::map<std::string, Runner> table = {
-      {"models", run_models_case},   {"sampler_", run_sampler_case}, {"imgprep_", run_imgprep_case},
-      {"train_", run_train_case},    {"ovoxel_", nullptr},           {"render_", nullptr},
+      {"models", run_models_case}, {"sampler_", run_sampler_case}, {"imgprep_", run_imgprep_case},
+      {"train_", run_train_case},  {"ovoxel_", nullptr},           {"render_", nullptr},
   };
   return table;
 }
@@ -75,8 +75,11 @@ void run(const Found& found, Totals& totals) {
   const bool unsupported = absl::IsUnimplemented(status);
   const bool passed = status.ok() && report.passed();
   ++(unsupported ? totals.unsupported : passed ? totals.passed : totals.failed);
-  std::cout << (unsupported ? "UNSUPPORTED " : passed ? "PASS " : "FAIL ") << found.test_case.folder.filename().string()
-            << "  " << (status.ok() ? report.summary() : std::string(status.message())) << std::endl;
+  std::cout << (unsupported ? "UNSUPPORTED "
+                : passed    ? "PASS "
+                            : "FAIL ")
+            << found.test_case.folder.filename().string() << "  "
+            << (status.ok() ? report.summary() : std::string(status.message())) << std::endl;
 }
 
 int main(int argc, char** argv) {
