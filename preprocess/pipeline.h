@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <stop_token>
+#include <string>
+
+#include "common/status.h"
+
+// From a user's 3D assets to a prepared dataset. Free of torch.
+//
+//   archive -> discovery -> import (sandboxed) -> normalise -> voxels -> occupancy -> latent ; -> views ; -> dataset
+namespace espalier::preprocess {
+
+// How one asset's import child is confined. Beyond these it has no network, no other files than the asset's tree, no
+// new processes, and only the system calls that reading and decoding need.
+struct SandboxLimits {
+  uint64_t address_space_bytes = uint64_t{8} << 30;
+  uint64_t result_bytes = uint64_t{4} << 30;
+  int cpu_seconds = 120;
+  int wall_seconds = 180;  // then the child's process group is killed
+};
+
+struct PreprocessConfig {
+  std::filesystem::path input;   // .zip (assets, or a prepared dataset), a folder, or one asset file
+  std::filesystem::path output;  // the prepared dataset, .zip
+  std::filesystem::path base;    // base model folder: encoder and grid scale
+  int resolution = 512;          // tier: 512 or 1024
+  uint64_t seed = 0;             // of cameras, lights and path tracing
+  int views = 16;                // condition views per object, 1 .. 150
+  int render_resolution = 0;     // pixels per side, 64 .. 2048; 0: 1024 * grid scale of the base
+  int render_samples = 32;       // per pixel, 1 .. 4096
+  int threads = 0;               // 0: one per core
+  // Finished objects are kept here, so that a restarted run goes on where the last one stopped. Empty: a temporary
+  // folder beside the output, removed at the end.
+  std::filesystem::path work_dir;
+  // Program with the `import-asset` verb; empty: `espalier-preprocess` beside the running program.
+  std::filesystem::path importer;
+  SandboxLimits sandbox;
+};
+
+// INVALID_ARGUMENT listing every fault at once, one per line.
+Status validate(const PreprocessConfig& config);
+
+struct ObjectEvent {
+  int64_t done = 0, total = 0, skipped = 0;
+  std::string path;
+  std::string status;         // ok, failed, duplicate, excluded
+  std::string code, message;  // when failed
+  double seconds = 0;
+};
+
+struct PreprocessObserver {
+  std::function<void(int64_t total)> started;      // once, after discovery
+  std::function<void(const ObjectEvent&)> object;  // one at a time
+  std::function<void(const std::string&)> warning;
+};
+
+struct PreprocessResult {
+  std::filesystem::path path;
+  uint64_t bytes = 0;
+  std::string sha256;  // of the zip
+  std::string dataset_id;
+  int64_t objects = 0;  // usable
+  int64_t failed = 0;
+  int64_t duplicates = 0;
+  bool reused = false;  // the input already was a prepared dataset
+};
+
+// INVALID_ARGUMENT: a bad config, a malicious archive, a bad manifest.csv, no usable asset, a prepared dataset of
+// another resolution, encoder or view count. NOT_FOUND: input or base. RESOURCE_EXHAUSTED: archive over a limit.
+// CANCELLED: `stop`; finished objects stay in the work folder. A broken asset is not an error of the run.
+// The same input, config and base give a byte-identical zip, for any number of threads.
+Result<PreprocessResult> preprocess(const PreprocessConfig& config, std::stop_token stop,
+                                    const PreprocessObserver& observer = {});
+
+}  // namespace espalier::preprocess
