@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "common/status.h"
+
+// Fine-tunes one denoiser of a base model on a prepared dataset: prepared dataset in, adapter file out.
+// This header is free of torch; it is what espalier-train and tests call.
+namespace espalier::train {
+
+struct TrainConfig {
+  std::string dataset;                        // prepared dataset, zip or folder
+  std::string base;                           // folder of the base model
+  std::string output;                         // adapter file to write, .safetensors
+  std::string denoiser = "sparse_structure";  // sparse_structure, geometry or texture
+  int resolution = 512;                       // 512 or 1024: must be the dataset's
+  int rank = 32;                              // 16, 32 or 64
+  std::optional<double> alpha;                // (0, 1024]; absent: the rank, so that the scaling is 1
+  std::string targets = "attn+mlp";           // attn+mlp, attn, or a comma list of module suffixes
+  int64_t steps = 1000;                       // optimizer updates, 100..10000
+  double learning_rate = 1e-4;                // 1e-6..1e-2
+  std::string schedule = "constant";          // constant or cosine (to 2 % of the rate)
+  int64_t warmup_steps = 0;                   // 0..steps, linear, in front of either schedule
+  double condition_dropout = 0.1;             // 0..1, probability of training on the empty condition
+  double ema_decay = 0;                       // 0 (off)..0.9999; the exported weights are then the average
+  std::optional<int> batch_size;              // 1..256 samples of an update over all ranks; absent: by denoiser
+  int micro_batch = 0;                        // samples of one forward pass, 0..batch_size; 0: chosen
+  uint64_t seed = 0;                          //
+  std::vector<int> holdout_views;             // view numbers never trained on; validation then uses these
+  int64_t validate_every = 0;                 // steps; 0: only before and after
+  std::string save_dtype = "bf16";            // bf16, fp32 or fp16
+  std::string precision = "fp32";             // fp32, or bf16: the frozen blocks in their stored type
+  std::string peft_folder;                    // also write adapter_config.json + adapter_model.safetensors; empty: no
+  std::string checkpoint_folder;              // empty: no checkpoints
+  int64_t checkpoint_every = 100;             // steps, >= 1
+  int keep_checkpoints = 2;                   // >= 1, the newest
+  bool resume = true;                         // continue from the newest usable checkpoint of the folder
+  int64_t condition_cache_bytes = 2ll << 30;  // memory for encoded views; 0: encode each time
+  int threads = 0;                            // CPU threads; 0: leave as is
+  std::string job_id;                         // recorded in the adapter's header
+};
+
+// Every rule of the comments above at once: INVALID_ARGUMENT whose message lists all faults, one per line, as
+// `field: what is wrong (allowed: …)`.
+Status validate(const TrainConfig& config);
+
+struct TrainResult {
+  std::string path;    // of the adapter
+  uint64_t bytes = 0;  // of the file
+  std::string sha256;  // of the file
+  int64_t steps = 0;
+  double validation_before = 0;  // mean fixed-noise loss
+  double validation_after = 0;
+};
+
+// Called from the training thread with the events of docs/formats/events.md (started, step, validation, checkpoint,
+// log, result). Must not throw.
+using EventCallback = std::function<void(const nlohmann::json&)>;
+
+// Trains and writes the adapter. With RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT in the environment it is one rank
+// of several: all ranks take the same config, rank 0 writes files and events.
+//
+// CANCELLED: `stop` was set; a checkpoint was written first (when there is a folder for it), so the same call goes on
+// from there. INVALID_ARGUMENT: config, dataset or base do not fit together. Running it again after a crash gives the
+// same adapter, bit for bit, as an undisturbed run (fp32 on CPU with the same number of threads).
+Result<TrainResult> train(const TrainConfig& config, std::stop_token stop = {}, const EventCallback& on_event = {});
+
+}  // namespace espalier::train
