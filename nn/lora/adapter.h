@@ -16,10 +16,10 @@
 // Reference: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models"; names and rules as in Hugging Face PEFT.
 namespace espalier::nn {
 
-struct Linear;
+class Linear;
 
 // The linear layers of a network an adapter may act on, by module path ("blocks.0.self_attn.to_qkv").
-using LoraTargets = std::vector<std::pair<std::string, Linear*>>;
+using LoraTargets = std::map<std::string, Linear*>;
 
 struct LoraConfig {
   int64_t rank = 32;
