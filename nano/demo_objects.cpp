@@ -1,0 +1,179 @@
+#include "nano/demo_objects.h"
+
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "archive/zip_writer.h"
+#include "common/files.h"
+#include "mesh/glb_writer.h"
+#include "mesh/normalize.h"
+#include "nano/objects.h"
+#include "nano/solids.h"
+#include "ovoxel/voxel_surface.h"
+
+namespace espalier::nano {
+namespace {
+
+using mesh::Mesh;
+using mesh::Vec2;
+using mesh::Vec3;
+
+constexpr float kPi = 3.14159265358979f;
+constexpr int kMaxObjects = 8;
+
+struct Paint {
+  Vec3 color;
+  float metallic;
+  float roughness;
+};
+
+mesh::Scene single(Mesh mesh, const Paint& paint) {
+  SceneBuilder builder;
+  builder.add(std::move(mesh), builder.add_material(paint.color, paint.metallic, paint.roughness));
+  return builder.take();
+}
+
+Result<mesh::Scene> letter_e() {
+  SceneBuilder builder;
+  const int32_t red = builder.add_material({0.75f, 0.06f, 0.05f}, 0, 0.5f);
+  builder.add(translated(box({0.18f, 0.24f, 1}), {-0.26f, 0, 0}), red);
+  for (const float z : {-0.41f, 0.0f, 0.41f}) {
+    const float length = z == 0 ? 0.42f : 0.52f;
+    builder.add(translated(box({length, 0.24f, 0.18f}), {-0.17f + length / 2, 0, z}), red);
+  }
+  return builder.take();
+}
+
+Result<mesh::Scene> helix() {
+  std::vector<Vec3> path;
+  constexpr int kSteps = 120;
+  for (int i = 0; i <= kSteps; ++i) {
+    const float t = static_cast<float>(i) / kSteps, angle = 2 * kPi * 2.25f * t;
+    path.push_back({0.36f * std::cos(angle), 0.36f * std::sin(angle), 0.9f * (t - 0.5f)});
+  }
+  return single(tube(path, 0.08f), {{0.85f, 0.62f, 0.15f}, 1, 0.35f});
+}
+
+Result<mesh::Scene> star_prism() {
+  std::vector<Vec2> corners;
+  for (int i = 0; i < 10; ++i) {
+    const float angle = kPi * static_cast<float>(i) / 5 + kPi / 2, radius = i % 2 == 0 ? 0.5f : 0.2f;
+    corners.push_back({radius * std::cos(angle), radius * std::sin(angle)});
+  }
+  return single(rotated_x(prism(corners, 0.3f), kPi / 2), {{0.95f, 0.8f, 0.1f}, 0, 0.6f});
+}
+
+Result<mesh::Scene> gyroid_patch() {
+  constexpr int kSide = 48;
+  constexpr float kPeriods = 1.25f;
+  std::vector<ovoxel::Voxel> voxels;
+  for (int x = 0; x < kSide; ++x) {
+    for (int y = 0; y < kSide; ++y) {
+      for (int z = 0; z < kSide; ++z) {
+        const float u = 2 * kPi * kPeriods * (static_cast<float>(x) + 0.5f) / kSide;
+        const float v = 2 * kPi * kPeriods * (static_cast<float>(y) + 0.5f) / kSide;
+        const float w = 2 * kPi * kPeriods * (static_cast<float>(z) + 0.5f) / kSide;
+        const float f = std::sin(u) * std::cos(v) + std::sin(v) * std::cos(w) + std::sin(w) * std::cos(u);
+        if (std::abs(f) < 0.45f) voxels.push_back({x, y, z});
+      }
+    }
+  }
+  ESP_ASSIGN(Mesh surface, ovoxel::voxel_surface(voxels, kSide));
+  return single(std::move(surface), {{0.1f, 0.45f, 0.7f}, 0, 0.4f});
+}
+
+Result<mesh::Scene> letter_s() {
+  std::vector<Vec2> path;
+  constexpr int kSteps = 18;
+  // Two arcs of 240 degrees that meet in the middle.
+  for (int i = 0; i <= kSteps; ++i) {
+    const float angle = kPi / 6 + 4 * kPi / 3 * static_cast<float>(i) / kSteps;
+    path.push_back({0.23f * std::cos(angle), 0.21f + 0.21f * std::sin(angle)});
+  }
+  for (int i = 1; i <= kSteps; ++i) {
+    const float angle = kPi / 2 - 4 * kPi / 3 * static_cast<float>(i) / kSteps;
+    path.push_back({0.23f * std::cos(angle), -0.21f + 0.21f * std::sin(angle)});
+  }
+  return single(rotated_x(wall(path, 0.13f, 0.25f), kPi / 2), {{0.15f, 0.55f, 0.2f}, 0, 0.5f});
+}
+
+Result<mesh::Scene> spiral_wall() {
+  std::vector<Vec2> path;
+  constexpr int kSteps = 90;
+  for (int i = 0; i <= kSteps; ++i) {
+    const float t = static_cast<float>(i) / kSteps, angle = 2 * kPi * 1.75f * t, radius = 0.1f + 0.38f * t;
+    path.push_back({radius * std::cos(angle), radius * std::sin(angle)});
+  }
+  return single(wall(path, 0.07f, 0.45f), {{0.6f, 0.3f, 0.65f}, 0, 0.7f});
+}
+
+Result<mesh::Scene> propeller() {
+  SceneBuilder builder;
+  const int32_t steel = builder.add_material({0.7f, 0.72f, 0.75f}, 1, 0.3f);
+  const int32_t orange = builder.add_material({0.9f, 0.35f, 0.05f}, 0, 0.5f);
+  builder.add(frustum(0.12f, 0.07f, 0.3f), steel);
+  for (int blade = 0; blade < 3; ++blade) {
+    Mesh flat = rotated_x(translated(box({0.42f, 0.2f, 0.05f}), {0.29f, 0, 0}), 0.5f);
+    builder.add(rotated_z(std::move(flat), 2 * kPi * static_cast<float>(blade) / 3), orange);
+  }
+  return builder.take();
+}
+
+Result<mesh::Scene> knot() {
+  std::vector<Vec3> path;
+  constexpr int kSteps = 160;
+  for (int i = 0; i <= kSteps; ++i) {
+    const float t = 2 * kPi * static_cast<float>(i) / kSteps;
+    path.push_back({0.14f * (std::sin(t) + 2 * std::sin(2 * t)), 0.14f * (std::cos(t) - 2 * std::cos(2 * t)),
+                    -0.2f * std::sin(3 * t)});
+  }
+  return single(tube(path, 0.07f), {{0.1f, 0.6f, 0.55f}, 0, 0.35f});
+}
+
+struct Recipe {
+  std::string_view name;
+  Result<mesh::Scene> (*make)();
+};
+
+constexpr Recipe kRecipes[kMaxObjects] = {
+    {"letter-e", letter_e}, {"helix", helix},        {"star-prism", star_prism}, {"gyroid-patch", gyroid_patch},
+    {"letter-s", letter_s}, {"spiral", spiral_wall}, {"propeller", propeller},   {"knot", knot},
+};
+
+}  // namespace
+
+Result<std::vector<DemoObject>> demo_objects(int count) {
+  if (count < 1 || count > kMaxObjects) {
+    return absl::InvalidArgumentError(absl::StrCat("count is ", count, "; allowed: 1 to ", kMaxObjects));
+  }
+  std::vector<DemoObject> objects;
+  for (int i = 0; i < count; ++i) {
+    ESP_ASSIGN(mesh::Scene scene, kRecipes[i].make());
+    ESP_TRY(mesh::normalize(scene).status());
+    objects.push_back({std::string(kRecipes[i].name), std::move(scene)});
+  }
+  return objects;
+}
+
+Status write_demo_assets(const std::filesystem::path& path, int count) {
+  ESP_ASSIGN(const std::vector<DemoObject> objects, demo_objects(count));
+  archive::ZipWriter zip;
+  const bool zipped = path.extension() == ".zip";
+  if (!zipped) {
+    std::error_code error;
+    std::filesystem::create_directories(path, error);
+    if (error) return absl::InvalidArgumentError(absl::StrCat("cannot make folder ", path.string()));
+  }
+  for (const DemoObject& object : objects) {
+    ESP_ASSIGN(std::string glb, mesh::write_glb(object.scene));
+    if (zipped) {
+      ESP_TRY(zip.add_bytes(object.name + ".glb", std::move(glb)));
+    } else {
+      ESP_TRY(write_file_atomic(path / (object.name + ".glb"), glb));
+    }
+  }
+  return zipped ? zip.finish(path) : absl::OkStatus();
+}
+
+}  // namespace espalier::nano
