@@ -1,0 +1,56 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/status.h"
+
+namespace grpc {
+class Service;
+class Server;
+}  // namespace grpc
+
+namespace espalier {
+
+struct ServerOptions {
+  std::string listen = "127.0.0.1:0";  // HOST:PORT; port 0 takes a free one
+  // There is no encryption yet: an address that is not loopback is refused unless this is set.
+  bool allow_plaintext_remote = false;
+  int max_receive_bytes = 4 << 20;
+};
+
+// A gRPC server with what all of ours share: keepalive, message limits, health service (grpc.health.v1, "" and every
+// service), reflection. Thread-safe.
+class RpcServer {
+ public:
+  // The services stay the caller's and must outlive the server.
+  // INVALID_ARGUMENT: a malformed or forbidden address. UNAVAILABLE: the port is taken.
+  static Result<std::unique_ptr<RpcServer>> start(const ServerOptions& options,
+                                                  const std::vector<grpc::Service*>& services);
+  // Shuts down at once when it is still running.
+  ~RpcServer();
+
+  const std::string& address() const { return address_; }  // HOST:PORT with the real port
+
+  // Turns health to NOT_SERVING, refuses new calls and waits until the running ones have ended or `grace` is over;
+  // then cancels them. End long streams yourself before calling. Idempotent.
+  void shutdown(std::chrono::milliseconds grace);
+
+ private:
+  RpcServer() = default;
+  std::unique_ptr<grpc::Server> server_;
+  std::string address_;
+};
+
+// Lets SIGINT and SIGTERM be waited for instead of ending the process: make one first in main, before any thread.
+// Child processes inherit the blocked signals: unblock them between fork and exec.
+class StopSignal {
+ public:
+  StopSignal();
+  // Until the first SIGINT or SIGTERM; returns its number. Any later one ends the process at once.
+  int wait();
+};
+
+}  // namespace espalier
