@@ -1,0 +1,119 @@
+#include "billing/price_list.h"
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/config.h"
+
+namespace espalier::billing {
+namespace {
+
+constexpr int64_t kMaxUnitNanos = 100'000'000'000;  // $100; a sum of lines cannot overflow
+constexpr int64_t kMaxQuantity = 1'000'000;
+
+Status check(const Order& order) {
+  const auto fault = [](const char* field, int64_t value, const char* allowed) {
+    return absl::InvalidArgumentError(absl::StrCat(field, ": ", value, " is not ", allowed));
+  };
+  if (order.objects < 0 || order.objects > kMaxQuantity) return fault("objects", order.objects, "in 0 to 1000000");
+  if (order.steps < 1 || order.steps > kMaxQuantity) return fault("steps", order.steps, "in 1 to 1000000");
+  if (order.rank != 16 && order.rank != 32 && order.rank != 64) return fault("rank", order.rank, "16, 32 or 64");
+  if (order.resolution != 512 && order.resolution != 1024) {
+    return fault("resolution", order.resolution, "512 or 1024");
+  }
+  return absl::OkStatus();
+}
+
+Result<int64_t> exact_amount(const Line& line) {
+  int64_t product = 0;
+  if (__builtin_mul_overflow(line.quantity, line.unit_nanos, &product) ||
+      __builtin_mul_overflow(product, line.multiplier_numerator, &product)) {
+    return absl::InvalidArgumentError("the amount is too large");
+  }
+  if (product % line.multiplier_denominator != 0) {
+    return absl::InvalidArgumentError("the price list gives fractions of a nano-dollar: step prices must be even");
+  }
+  return product / line.multiplier_denominator;
+}
+
+std::string round_to(int64_t nanos, int64_t unit, int decimals) {
+  const int64_t units = (nanos + unit / 2) / unit;
+  const int64_t per_dollar = 1'000'000'000 / unit;
+  return absl::StrFormat("$%d.%0*d", units / per_dollar, decimals, units % per_dollar);
+}
+
+constexpr const char* kStepKeys[] = {"training.sparse_structure_step_nanos", "training.geometry_step_nanos",
+                                     "training.texture_step_nanos"};
+
+}  // namespace
+
+std::string PriceList::to_json() const {
+  return nlohmann::json{{"version", version},
+                        {"object_nanos", object_nanos},
+                        {"minimum_objects", minimum_objects},
+                        {"step_nanos", step_nanos}}
+      .dump();
+}
+
+Result<PriceList> PriceList::from_json(const std::string& text) {
+  const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  try {
+    PriceList prices;
+    prices.version = json.at("version").get<std::string>();
+    prices.object_nanos = json.at("object_nanos").get<int64_t>();
+    prices.minimum_objects = json.at("minimum_objects").get<int64_t>();
+    prices.step_nanos = json.at("step_nanos").get<std::array<int64_t, 3>>();
+    return prices;
+  } catch (const nlohmann::json::exception& error) {
+    return absl::DataLossError(absl::StrCat("stored price list: ", error.what()));
+  }
+}
+
+Result<PriceList> load_price_list(const std::filesystem::path& file) {
+  PriceList prices;
+  ConfigTable table;
+  table.text("version", &prices.version, "Name of this version; told with every cost.");
+  table.integer("preparation.object_nanos", &prices.object_nanos, 0, kMaxUnitNanos, "One prepared object.");
+  table.integer("preparation.minimum_objects", &prices.minimum_objects, 0, kMaxQuantity, "Objects billed at least.");
+  for (size_t i = 0; i < prices.step_nanos.size(); ++i) {
+    table.integer(kStepKeys[i], &prices.step_nanos[i], 0, kMaxUnitNanos, "One step at rank 32, resolution 512; even.");
+  }
+  ESP_TRY(table.load({.file = file}));
+  for (size_t i = 0; i < prices.step_nanos.size(); ++i) {
+    if (prices.step_nanos[i] % 2 == 0) continue;
+    return absl::InvalidArgumentError(absl::StrCat(file.filename().string(), ": ", kStepKeys[i], ": ",
+                                                   prices.step_nanos[i],
+                                                   " is odd; rank 16 costs half of it, which must be exact"));
+  }
+  if (prices.version.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(file.filename().string(), ": version: is empty"));
+  }
+  return prices;
+}
+
+Result<Invoice> price(const PriceList& prices, const Order& order) {
+  ESP_TRY(check(order));
+  Invoice invoice;
+  invoice.price_version = prices.version;
+  const int64_t objects = order.reused ? 0 : std::max(prices.minimum_objects, order.objects);
+  invoice.lines.push_back({.kind = Line::Kind::kPreparation, .quantity = objects, .unit_nanos = prices.object_nanos});
+  for (const Denoiser denoiser : order.denoisers) {
+    invoice.lines.push_back({.kind = Line::Kind::kTraining,
+                             .denoiser = denoiser,
+                             .quantity = order.steps,
+                             .unit_nanos = prices.step_nanos[static_cast<size_t>(denoiser)],
+                             .multiplier_numerator = (order.rank / 16) * (order.resolution / 512),
+                             .multiplier_denominator = 2});
+  }
+  for (Line& line : invoice.lines) {
+    ESP_ASSIGN(line.amount_nanos, exact_amount(line));
+    invoice.total_nanos += line.amount_nanos;
+  }
+  return invoice;
+}
+
+std::string dollars(int64_t nanos) { return round_to(nanos, 10'000'000, 2); }
+std::string dollars_precise(int64_t nanos) { return round_to(nanos, 100'000, 4); }
+
+}  // namespace espalier::billing
