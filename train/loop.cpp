@@ -1,0 +1,337 @@
+#include "train/loop.h"
+
+#include <torch/types.h>
+
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "train/adamw.h"
+#include "train/checkpoint.h"
+#include "train/flat_parameters.h"
+#include "train/grad_clipper.h"
+#include "train/item_stream.h"
+#include "train/torch_errors.h"
+
+namespace espalier::train {
+namespace {
+
+using nlohmann::json;
+
+json to_json(const std::optional<ValidationReport>& report) {
+  if (!report) return nullptr;
+  return {{"loss", report->loss}, {"times", report->times}, {"losses", report->losses}};
+}
+
+std::optional<ValidationReport> validation_from(const json& value) {
+  if (!value.is_object()) return std::nullopt;
+  return ValidationReport{value["loss"], value["times"], value["losses"]};
+}
+
+// Everything of the settings that decides the numbers. The length of a constant schedule is not among them: a finished
+// run may be continued.
+std::string full_fingerprint(const LoopConfig& config, const std::vector<int>& repeats) {
+  const auto& s = config.schedule;
+  int64_t epoch = 0;
+  for (const int repeat : repeats) epoch += repeat;
+  json settings = {{"run", config.fingerprint},
+                   {"batch_size", config.batch_size},
+                   {"seed", config.seed},
+                   {"learning_rate", s.learning_rate},
+                   {"warmup_steps", s.warmup_steps},
+                   {"betas", {config.beta1, config.beta2}},
+                   {"eps", config.eps},
+                   {"weight_decay", config.weight_decay},
+                   {"max_grad_norm", config.max_grad_norm},
+                   {"clip_percentile", config.clip_percentile},
+                   {"ema_decay", config.ema_decay},
+                   {"items", repeats.size()},
+                   {"epoch", epoch}};
+  if (s.kind == Schedule::Kind::kCosine) settings["cosine"] = {s.total_steps, s.final_fraction};
+  return settings.dump();
+}
+
+// Seconds per update, smoothed over about twenty of them.
+class Pace {
+ public:
+  void tick() {
+    const auto now = std::chrono::steady_clock::now();
+    const double seconds = std::chrono::duration<double>(now - last_).count();
+    last_ = now;
+    smoothed_ = smoothed_ == 0 ? seconds : smoothed_ + 0.05 * (seconds - smoothed_);
+  }
+  void restart() { last_ = std::chrono::steady_clock::now(); }
+  double seconds() const { return smoothed_; }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+  double smoothed_ = 0;
+};
+
+class Loop {
+ public:
+  Loop(const LoopConfig& config, std::vector<Parameter> parameters, const std::vector<int>& repeats,
+       const LossFunction& loss, const LoopHooks& hooks, Collective& collective, std::stop_token stop)
+      : config_(config),
+        fingerprint_(full_fingerprint(config, repeats)),
+        flat_(std::move(parameters)),
+        stream_(repeats, config.seed),
+        clipper_(config.max_grad_norm, config.clip_percentile),
+        loss_(loss),
+        hooks_(hooks),
+        collective_(collective),
+        stop_(std::move(stop)) {
+    optimizer_ = {config.beta1,
+                  config.beta2,
+                  config.eps,
+                  config.weight_decay,
+                  at::zeros_like(flat_.values()),
+                  at::zeros_like(flat_.values())};
+    if (config.ema_decay > 0) average_ = flat_.values().clone();
+  }
+
+  Result<LoopResult> run();
+
+ private:
+  bool leads() const { return collective_.rank() == 0; }
+  Status restore();
+  void load(const Checkpoint& checkpoint);
+  void share_state(const json& state);
+  std::string broadcast_text(std::string text);
+  json state() const;
+  void save();
+  std::vector<SampleRef> own_samples();
+  void accumulate_gradients();
+  StepReport update();
+  std::optional<ValidationReport> validate(std::string_view when);
+
+  const LoopConfig& config_;
+  std::string fingerprint_;
+  FlatParameters flat_;
+  ItemStream stream_;
+  AdaptiveGradClipper clipper_;
+  AdamW optimizer_;
+  at::Tensor average_;  // [P]; undefined when off
+  const LossFunction& loss_;
+  const LoopHooks& hooks_;
+  Collective& collective_;
+  std::stop_token stop_;
+  LoopResult result_;
+  Pace pace_;
+  int64_t step_ = 0;  // updates done
+};
+
+json Loop::state() const {
+  const auto& clipper = clipper_.state();
+  return {{"step", step_},
+          {"updates", optimizer_.updates},
+          {"clipper", {{"pointer", clipper.pointer}, {"length", clipper.length}, {"limit", clipper.limit}}},
+          {"last_loss", result_.last_loss},
+          {"validation_before", to_json(result_.validation_before)}};
+}
+
+// The flat vectors are stored by parameter name: the file stays readable when the order of parameters changes.
+void Loop::save() {
+  if (config_.checkpoint_folder.empty() || !leads()) return;
+  Checkpoint checkpoint{step_, fingerprint_, state(), {}};
+  const auto add = [&](const char* kind, const at::Tensor& flat) {
+    for (const auto& slice : flat_.slices()) {
+      checkpoint.tensors.emplace(absl::StrCat(kind, ".", slice.name),
+                                 flat.narrow(0, slice.offset, slice.size).view(slice.shape));
+    }
+  };
+  add("parameter", flat_.values());
+  add("exp_avg", optimizer_.exp_avg);
+  add("exp_avg_sq", optimizer_.exp_avg_sq);
+  if (average_.defined()) add("average", average_);
+  checkpoint.tensors.emplace("clipper.norms", torch::tensor(clipper_.state().norms));
+  const auto path = save_checkpoint(config_.checkpoint_folder, checkpoint, config_.keep_checkpoints);
+  if (!path.ok()) {
+    if (hooks_.on_warning) {
+      hooks_.on_warning(absl::StrCat("the checkpoint could not be written: ", path.status().message()));
+    }
+  } else if (hooks_.on_checkpoint) {
+    hooks_.on_checkpoint(step_, *path);
+  }
+}
+
+void Loop::load(const Checkpoint& checkpoint) {
+  const auto take = [&](const char* kind, at::Tensor& flat) {
+    for (const auto& slice : flat_.slices()) {
+      const auto found = checkpoint.tensors.find(absl::StrCat(kind, ".", slice.name));
+      TORCH_CHECK(found != checkpoint.tensors.end() && found->second.sizes() == slice.shape,
+                  "the checkpoint has no fitting ", kind, " for ", slice.name);
+      flat.narrow(0, slice.offset, slice.size).copy_(found->second.flatten());
+    }
+  };
+  take("parameter", flat_.values());
+  take("exp_avg", optimizer_.exp_avg);
+  take("exp_avg_sq", optimizer_.exp_avg_sq);
+  if (average_.defined()) take("average", average_);
+  const auto norms = checkpoint.tensors.at("clipper.norms").contiguous();
+  AdaptiveGradClipper::State clipper = clipper_.state();
+  TORCH_CHECK(norms.numel() == static_cast<int64_t>(clipper.norms.size()), "the checkpoint's clipper does not fit");
+  std::copy_n(norms.const_data_ptr<float>(), norms.numel(), clipper.norms.begin());
+  clipper_.restore(std::move(clipper));
+}
+
+std::string Loop::broadcast_text(std::string text) {
+  auto size = torch::tensor({static_cast<int64_t>(text.size())}, torch::kInt64).to(flat_.values().device());
+  collective_.broadcast(size);
+  auto bytes = torch::zeros({size.item<int64_t>()}, torch::kUInt8);
+  if (leads()) std::copy(text.begin(), text.end(), bytes.data_ptr<uint8_t>());
+  bytes = bytes.to(flat_.values().device());
+  if (bytes.numel() > 0) collective_.broadcast(bytes);
+  bytes = bytes.cpu();
+  const auto* data = bytes.const_data_ptr<uint8_t>();
+  return {data, data + bytes.numel()};
+}
+
+// Rank 0 reads, all ranks continue from what it read.
+void Loop::share_state(const json& state) {
+  for (auto* tensor : {&flat_.values(), &optimizer_.exp_avg, &optimizer_.exp_avg_sq}) collective_.broadcast(*tensor);
+  if (average_.defined()) collective_.broadcast(average_);
+  auto clipper = clipper_.state();
+  auto norms = torch::tensor(clipper.norms).to(flat_.values().device());
+  collective_.broadcast(norms);
+  norms = norms.cpu();
+  std::copy_n(norms.const_data_ptr<float>(), norms.numel(), clipper.norms.begin());
+  step_ = state.at("step");
+  optimizer_.updates = state.at("updates");
+  clipper.pointer = state.at("clipper").at("pointer");
+  clipper.length = state.at("clipper").at("length");
+  clipper.limit = state.at("clipper").at("limit");
+  clipper_.restore(std::move(clipper));
+  result_.last_loss = state.at("last_loss");
+  result_.validation_before = validation_from(state.at("validation_before"));
+}
+
+Status Loop::restore() {
+  std::string text;
+  Status status;
+  if (leads() && config_.resume && !config_.checkpoint_folder.empty()) {
+    auto checkpoint = load_newest_checkpoint(config_.checkpoint_folder, fingerprint_, [&](const std::string& warning) {
+      if (hooks_.on_warning) hooks_.on_warning(warning);
+    });
+    status = checkpoint.status();
+    if (checkpoint.ok() && checkpoint->has_value()) {
+      load(**checkpoint);
+      text = (*checkpoint)->state.dump();
+    }
+  }
+  const auto answer = broadcast_text(status.ok() ? text : "!" + std::string(status.message()));
+  if (answer.starts_with('!')) return absl::FailedPreconditionError(answer.substr(1));
+  share_state(answer.empty() ? state() : json::parse(answer));
+  result_.resumed_at = step_;
+  return absl::OkStatus();
+}
+
+std::vector<SampleRef> Loop::own_samples() {
+  const int64_t world = collective_.world_size(), rank = collective_.rank();
+  std::vector<SampleRef> samples;
+  for (int64_t slot = rank * config_.batch_size / world; slot < (rank + 1) * config_.batch_size / world; ++slot) {
+    samples.push_back({step_, slot, stream_.item(step_ * config_.batch_size + slot)});
+  }
+  return samples;
+}
+
+void Loop::accumulate_gradients() {
+  flat_.zero_gradient();
+  const auto samples = own_samples();
+  const size_t micro = config_.micro_batch > 0 ? static_cast<size_t>(config_.micro_batch) : samples.size();
+  double total = 0;
+  for (size_t begin = 0; begin < samples.size(); begin += micro) {
+    const auto part = std::span(samples).subspan(begin, std::min(micro, samples.size() - begin));
+    const double share = static_cast<double>(part.size()) / static_cast<double>(config_.batch_size);
+    const auto loss = loss_(part);
+    (loss * share).backward();
+    total += share * loss.item<double>();
+  }
+  flat_.check_gradients_in_place();
+  auto& exchange = flat_.exchange();
+  const int64_t parameters = flat_.values().numel();
+  exchange[parameters].fill_(total);
+  exchange[parameters + 1].fill_(stop_.stop_requested() ? 1.0 : 0.0);
+  collective_.all_reduce_sum(exchange);
+}
+
+StepReport Loop::update() {
+  accumulate_gradients();
+  at::NoGradGuard no_grad;
+  auto& gradient = flat_.gradient();
+  StepReport report;
+  report.loss = flat_.exchange()[gradient.numel()].item<double>();
+  report.grad_norm = clipper_.clip_(gradient);
+  report.learning_rate = config_.schedule.rate(step_);
+  report.skipped = !torch::isfinite(gradient).all().item<bool>();
+  if (!report.skipped) optimizer_.step_(flat_.values(), gradient, report.learning_rate);
+  ++step_;
+  if (average_.defined()) {
+    const auto n = static_cast<double>(step_);
+    update_average_(average_, flat_.values(), std::min(config_.ema_decay, (1 + n) / (10 + n)));
+  }
+  pace_.tick();
+  report.step = step_;
+  report.seconds_per_step = pace_.seconds();
+  report.eta_seconds = pace_.seconds() * static_cast<double>(config_.steps - step_);
+  result_.last_loss = report.loss;
+  return report;
+}
+
+std::optional<ValidationReport> Loop::validate(std::string_view when) {
+  if (!hooks_.validate) return std::nullopt;
+  at::NoGradGuard no_grad;
+  at::Tensor trained;
+  if (average_.defined()) {
+    trained = flat_.values().clone();
+    flat_.values().copy_(average_);
+  }
+  const auto report = hooks_.validate();
+  if (trained.defined()) flat_.values().copy_(trained);
+  if (leads() && hooks_.on_validation) hooks_.on_validation(when, step_, report);
+  pace_.restart();
+  return report;
+}
+
+Result<LoopResult> Loop::run() {
+  ESP_TRY(restore());
+  if (leads() && hooks_.on_start) hooks_.on_start(step_);
+  if (!result_.validation_before) result_.validation_before = validate("before");
+  pace_.restart();
+  while (step_ < config_.steps) {
+    const auto report = update();
+    if (leads() && hooks_.on_step) hooks_.on_step(report);
+    const bool stopped = flat_.exchange()[flat_.values().numel() + 1].item<double>() > 0;
+    const bool last = step_ >= config_.steps;
+    if (stopped || last || step_ % config_.checkpoint_every == 0) save();
+    if (stopped && !last) return absl::CancelledError(absl::StrCat("stopped after step ", step_));
+    if (!last && config_.validate_every > 0 && step_ % config_.validate_every == 0) validate("during");
+  }
+  result_.validation_after = validate("after");
+  at::NoGradGuard no_grad;
+  if (average_.defined()) flat_.values().copy_(average_);
+  result_.steps = step_;
+  return result_;
+}
+
+Status check(const LoopConfig& config) {
+  if (config.steps < 1 || config.batch_size < 1 || config.micro_batch < 0 || config.checkpoint_every < 1) {
+    return absl::InvalidArgumentError(
+        "steps, batch_size and checkpoint_every must be at least 1, micro_batch at least 0");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Result<LoopResult> run_loop(const LoopConfig& config, std::vector<Parameter> parameters,
+                            const std::vector<int>& repeats, const LossFunction& loss, const LoopHooks& hooks,
+                            Collective& collective, std::stop_token stop) {
+  ESP_TRY(check(config));
+  return catch_torch([&]() -> Result<LoopResult> {
+    return Loop(config, std::move(parameters), repeats, loss, hooks, collective, std::move(stop)).run();
+  });
+}
+
+}  // namespace espalier::train
