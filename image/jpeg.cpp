@@ -195,6 +195,7 @@ Result<DecodedImage> decode_jpeg(std::string_view bytes, const DecodeLimits& lim
   JpegFile file;
   if (!read_header(file, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size())) return damaged(file);
   ESP_TRY(check_size(file.info.image_width, file.info.image_height, limits));
+  const int orientation = orientation_of(file.info);  // the markers are gone once the pixels are read
   const ColorMode mode = choose_output(file.info);
   const int channels = mode == ColorMode::kGray ? 1 : mode == ColorMode::kCmyk ? 4 : 3;
   Image image{static_cast<int>(file.info.image_width), static_cast<int>(file.info.image_height), channels, {}};
@@ -203,7 +204,6 @@ Result<DecodedImage> decode_jpeg(std::string_view bytes, const DecodeLimits& lim
   if (!read_pixels(file, image.pixels.data(), row_bytes)) return damaged(file);
   if (file.sink.cut_short) return absl::InvalidArgumentError("JPEG file is damaged: the file ends early");
   if (mode == ColorMode::kCmyk) image = cmyk_to_rgb(image, file.info.saw_Adobe_marker != 0);
-  const int orientation = orientation_of(file.info);
   return DecodedImage{orientation == 1 ? std::move(image) : upright(image, orientation), mode};
 }
 

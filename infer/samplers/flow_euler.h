@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/status.h"
+#include "infer/samplers/params.h"
 
 // Euler integration of a flow model from noise to data, with classifier-free guidance inside an interval of times and
 // rescaling of the guided prediction.
@@ -16,16 +17,6 @@
 // (1 - s) noise - x0. Scalars are combined in float64 and meet the tensors as float32.
 // Reference: TRELLIS.2 trellis2/pipelines/samplers/*.py.
 namespace espalier::infer {
-
-struct SamplerParams {
-  int steps = 50;
-  double rescale_t = 1;
-  double guidance_strength = 1;  // 1: conditional only; 0: unconditional only
-  double guidance_rescale = 0;   // 0: the guided prediction as it is; 1: rescaled to the conditional one's spread
-  double interval_start = 0;     // guidance acts at times within [start, end], both included,
-  double interval_end = 1;       // elsewhere the strength is 1
-  double sigma_min = 1e-5;
-};
 
 enum class Conditioning { kImage, kNothing };
 
