@@ -11,9 +11,9 @@
 //
 // Formats: .glb .gltf .obj .ply .stl (own readers) and .fbx (Assimp). The content must agree with the extension.
 // Y-up formats (glTF, OBJ, FBX by its header) come out Z up: (x, y, z) -> (x, -z, y); PLY and STL are taken as they
-// are. Node transforms are applied, instances expanded, polygons, strips and fans triangulated; vertices equal in all
-// attributes are one vertex. Normals are present only where the file has them. Skins and morph targets are evaluated
-// at the file's rest pose. glTF units and scale are kept: see normalize.h.
+// are. Node transforms are applied, instances expanded, polygons, strips and fans triangulated. Normals are present
+// only where the file has them. Skins and morph targets of glTF are evaluated at the rest pose; animations are not
+// applied. Units are kept: see normalize.h.
 //
 // Files are hostile: every size is checked before it is allocated, and companions (buffers, images, MTL) are opened
 // only inside `ImportOptions::root`, never by an absolute path, a scheme or a symbolic link leaving it.

@@ -70,6 +70,8 @@ struct Mesh {
   std::vector<Vec3> normals;          // [N] unit, or empty (then faces are flat)
   std::vector<Vec2> uvs;              // [N] or empty; texture transforms of the file are already applied
   std::vector<Vec4> colors;           // [N] linear RGBA vertex colours, or empty
+  std::vector<uint32_t> points;       // [N] or empty: vertices with one point id (< N) are one point of the surface,
+                                      // split only by a seam of uvs or colours; empty: every vertex is its own point
   std::vector<Triangle> triangles;    // [F], indices < N
   std::vector<int32_t> material_ids;  // [F], index into Scene::materials, -1 = none
 };
