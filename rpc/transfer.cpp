@@ -12,8 +12,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/sha256.h"
+#include "rpc/channel.h"
+#include "rpc/status.h"
 
-namespace espalier::rpc {
+namespace espalier {
 namespace {
 
 namespace fs = std::filesystem;
@@ -21,11 +23,6 @@ namespace fs = std::filesystem;
 constexpr size_t kChunkBytes = 256 * 1024;
 constexpr auto kFirstPause = std::chrono::milliseconds(250);
 constexpr auto kLongestPause = std::chrono::seconds(5);
-
-Status from_grpc(const grpc::Status& status) {
-  return status.ok() ? absl::OkStatus()
-                     : Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
-}
 
 // Worth another try: the connection, not the request, was at fault.
 bool is_transient(const Status& status) {
@@ -93,7 +90,7 @@ class Upload {
 
   Status find_offset() {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+    set_deadline(context);
     v1::StatUploadRequest request;
     request.set_sha256(header_.sha256());
     request.set_size_bytes(header_.size_bytes());
@@ -223,4 +220,4 @@ Result<v1::Artefact> download_file(v1::ArtefactService::StubInterface& stub, con
   return Download(stub, artefact_id, destination, options).run();
 }
 
-}  // namespace espalier::rpc
+}  // namespace espalier

@@ -10,7 +10,7 @@
 #include "espalier/v1/artefacts.grpc.pb.h"
 
 // Moves whole files to and from the coordinator's artefact store; goes on after broken connections.
-namespace espalier::rpc {
+namespace espalier {
 
 struct TransferOptions {
   std::stop_token stop;  // CANCELLED when set
@@ -36,4 +36,4 @@ Result<v1::Artefact> upload_file(v1::ArtefactService::StubInterface& stub, const
 Result<v1::Artefact> download_file(v1::ArtefactService::StubInterface& stub, const std::string& artefact_id,
                                    const std::filesystem::path& destination, const TransferOptions& options = {});
 
-}  // namespace espalier::rpc
+}  // namespace espalier
