@@ -36,7 +36,8 @@ bool recognise(const fs::path& folder, std::vector<Found>& found) {
   const std::string name = folder.filename().string();
   if (fs::exists(folder / "config.json") && fs::exists(folder.parent_path() / "index.json")) {
     Case test_case{folder, name, load_json(folder / "config.json"), {}};
-    for (const auto& entry : load_json(folder.parent_path() / "index.json")["cases"]) {
+    const nlohmann::json index = load_json(folder.parent_path() / "index.json");
+    for (const auto& entry : index.at("cases")) {
       if (entry["case"] == name) test_case.index = entry;
     }
     found.push_back({test_case, run_models_case});
