@@ -23,6 +23,8 @@ class ZipReader {
  public:
   // NOT_FOUND when there is no such file; otherwise the errors of read_central_directory().
   static Result<std::shared_ptr<const ZipReader>> open(const std::filesystem::path& path, const Limits& limits = {});
+  // A small archive held in memory (copied); the same errors.
+  static Result<std::shared_ptr<const ZipReader>> from_bytes(std::string_view bytes, const Limits& limits = {});
   ~ZipReader();
   ZipReader(const ZipReader&) = delete;
   ZipReader& operator=(const ZipReader&) = delete;

@@ -12,6 +12,9 @@
 // entries, zip64 where sizes need it. Already compressed kinds (.png .npz .vxz .jpg .jpeg .webp .glb .safetensors
 // .zip) are stored, everything else is deflated (level 6).
 namespace espalier::archive {
+namespace detail {
+class Output;
+}
 
 class ZipWriter {
  public:
@@ -25,6 +28,8 @@ class ZipWriter {
   // INVALID_ARGUMENT: two entries of one name. NOT_FOUND, DATA_LOSS: a source file is missing or changed in size.
   // UNAVAILABLE: the disk refuses.
   Status finish(const std::filesystem::path& path);
+  // The same archive as bytes, for small ones.
+  Result<std::string> finish();
 
  private:
   struct Source {
@@ -32,6 +37,7 @@ class ZipWriter {
     std::string bytes;  // used when `file` is empty
     std::filesystem::path file;
   };
+  Status write_all(detail::Output& out);
   std::vector<Source> sources_;
 };
 
