@@ -9,7 +9,7 @@
 namespace espalier::nn {
 namespace {
 
-constexpr int kLargestCoord = (1 << 20) - 1;  // four of them and the sample fit one 64-bit key
+constexpr int kLargestCoord = kSparseCoordLimit - 1;
 
 }  // namespace
 
@@ -19,6 +19,9 @@ Result<SparseTensor> SparseTensor::create(at::Tensor feats, at::Tensor coords, i
   }
   if (feats.dim() < 1 || feats.size(0) != coords.size(0)) {
     return absl::InvalidArgumentError(absl::StrCat("feats and coords must have as many rows, ", coords.size(0)));
+  }
+  if (batch_size < 1 || batch_size > kSparseBatchLimit) {
+    return absl::InvalidArgumentError(absl::StrCat("the batch size must be 1 to ", kSparseBatchLimit));
   }
   const at::Tensor host = coords.to(at::kCPU).contiguous();
   const int* row = host.const_data_ptr<int>();

@@ -9,6 +9,10 @@
 
 namespace espalier::nn {
 
+// A sample and three coordinates pack into one 64-bit key.
+inline constexpr int kSparseCoordLimit = 1 << 16;
+inline constexpr int64_t kSparseBatchLimit = 1 << 15;
+
 // Features at the occupied cells of a batch of voxel grids.
 //
 // Rows of one sample are contiguous and samples ascend; the order inside a sample is free and kept by all operators
