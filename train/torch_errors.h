@@ -2,19 +2,36 @@
 
 #include <c10/util/Exception.h>
 
+#include <exception>
 #include <new>
+#include <string>
 #include <type_traits>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/status.h"
 
 namespace espalier::train {
 
+// Carries a Status out of a callback inside the numerics, which only knows exceptions.
+class StatusError : public std::exception {
+ public:
+  explicit StatusError(Status status) : status_(std::move(status)), text_(status_.message()) {}
+  const Status& status() const { return status_; }
+  const char* what() const noexcept override { return text_.c_str(); }
+
+ private:
+  Status status_;
+  std::string text_;
+};
+
 // Runs numerics and turns what they throw into a Status: no exception leaves this folder.
 template <class F>
 auto catch_torch(F&& run) -> std::invoke_result_t<F> {
   try {
     return run();
+  } catch (const StatusError& error) {
+    return error.status();
   } catch (const c10::OutOfMemoryError& error) {
     return absl::ResourceExhaustedError(absl::StrCat("out of device memory: ", error.what_without_backtrace()));
   } catch (const std::bad_alloc&) {

@@ -35,15 +35,16 @@ struct TrainConfig {
   std::vector<int> holdout_views;             // view numbers never trained on; validation then uses these
   int64_t validate_every = 0;                 // steps; 0: only before and after
   std::string save_dtype = "bf16";            // bf16, fp32 or fp16
-  std::string precision = "fp32";             // fp32, or bf16: the frozen blocks in their stored type
-  std::string peft_folder;                    // also write adapter_config.json + adapter_model.safetensors; empty: no
-  std::string checkpoint_folder;              // empty: no checkpoints
-  int64_t checkpoint_every = 100;             // steps, >= 1
-  int keep_checkpoints = 2;                   // >= 1, the newest
-  bool resume = true;                         // continue from the newest usable checkpoint of the folder
+  std::string precision = "fp32";  // of the frozen blocks: fp32 or bf16; adapter and optimizer are always fp32
+  std::string peft_folder;         // also write adapter_config.json + adapter_model.safetensors; empty: no
+  std::string checkpoint_folder;   // empty: no checkpoints
+  int64_t checkpoint_every = 100;  // steps, >= 1
+  int keep_checkpoints = 2;        // >= 1, the newest
+  bool resume = true;              // continue from the newest usable checkpoint of the folder
   int64_t condition_cache_bytes = 2ll << 30;  // memory for encoded views; 0: encode each time
   int threads = 0;                            // CPU threads; 0: leave as is
   std::string job_id;                         // recorded in the adapter's header
+  std::string created_utc;                    // likewise; empty: not recorded, so that equal runs give equal bytes
 };
 
 // Every rule of the comments above at once: INVALID_ARGUMENT whose message lists all faults, one per line, as

@@ -1,7 +1,393 @@
+#include <torch/types.h>
+
+#include <cmath>
+#include <limits>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "common/files.h"
+#include "image/condition_image.h"
+#include "nn/io/safetensors.h"
+#include "nn/lora/adapter.h"
+#include "nn/lora/adapter_file.h"
+#include "nn/networks/slat_flow.h"
+#include "nn/networks/ss_flow.h"
 #include "tests/golden/golden.h"
+#include "train/adamw.h"
+#include "train/flat_parameters.h"
+#include "train/flow_loss.h"
+#include "train/grad_clipper.h"
 
 namespace espalier::golden {
+namespace {
 
-Status run_train_case(const Case&, Report&) { return absl::UnimplementedError("this kind of case is not built yet"); }
+using nlohmann::json;
+using nn::TensorMap;
+
+Result<TensorMap> load(const Case& c, const std::string& file) {
+  ESP_ASSIGN(const auto opened, nn::SafetensorsFile::open(c.folder / file));
+  return opened.tensors();
+}
+
+// The denoiser of a case, dense (sparse structure) or sparse (geometry, texture), with one face.
+class Denoiser {
+ public:
+  static Result<Denoiser> create(const Case& c) {
+    ESP_ASSIGN(const auto config, nn::FlowConfig::parse(c.description.at("model")));
+    ESP_ASSIGN(const auto base, load(c, "base.safetensors"));
+    Denoiser denoiser;
+    denoiser.weights_ = nn::detach_copy(base);
+    if (c.description.at("stage") == "sparse_structure") {
+      ESP_ASSIGN(denoiser.dense_, nn::SparseStructureFlow::create(config, denoiser.weights_));
+    } else {
+      ESP_ASSIGN(denoiser.sparse_, nn::SLatFlow::create(config, denoiser.weights_));
+    }
+    return denoiser;
+  }
+
+  // x like the latent; t [B] times 1000.
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& cond, const at::Tensor& coords,
+                     const at::Tensor& concat) const {
+    if (dense_) return dense_->forward(x, t, cond);
+    auto sparse = nn::SparseTensor::create(x, coords, t.size(0));
+    TORCH_CHECK(sparse.ok(), std::string(sparse.status().message()));
+    return sparse_->forward(*sparse, t, cond, concat);
+  }
+  const TensorMap& parameters() const { return dense_ ? dense_->parameters() : sparse_->parameters(); }
+  nn::LoraTargets lora_targets() { return dense_ ? dense_->lora_targets() : sparse_->lora_targets(); }
+
+ private:
+  TensorMap weights_;
+  std::unique_ptr<nn::SparseStructureFlow> dense_;
+  std::unique_ptr<nn::SLatFlow> sparse_;
+};
+
+// The inputs of one micro-batch with its recorded random draws.
+struct MicroBatch {
+  at::Tensor x0, cond, coords, concat, noise, t, drop;
+
+  static MicroBatch of(const TensorMap& inputs, int step, int index, double p_uncond) {
+    const auto get = [&](const std::string& name) {
+      const auto found = inputs.find(name);
+      return found == inputs.end() ? at::Tensor() : found->second;
+    };
+    const auto data = absl::StrCat("mb", index, "."), draws = absl::StrCat("step", step, ".mb", index, ".");
+    return {get(data + "x0"),
+            get(data + "cond"),
+            get(data + "coords"),
+            get(data + "concat_cond"),
+            get(draws + "noise"),
+            get(draws + "t"),
+            get(draws + "drop_u") < p_uncond};
+  }
+  // [n] for a dense latent, [T] for a sparse one: all tokens of a sample share its time.
+  at::Tensor row_times() const { return coords.defined() ? t.index_select(0, coords.select(1, 0)) : t; }
+  at::Tensor x_t(double sigma_min) const { return train::noised(x0, noise, row_times(), sigma_min); }
+};
+
+at::Tensor predict(const Denoiser& denoiser, const MicroBatch& batch, const at::Tensor& cond, double sigma_min) {
+  return denoiser.forward(batch.x_t(sigma_min), batch.t * train::kTimeScale, cond, batch.coords, batch.concat);
+}
+
+at::Tensor loss_of(const Denoiser& denoiser, const MicroBatch& batch, double sigma_min) {
+  const auto cond = train::drop_condition(batch.cond, batch.drop);
+  return at::mse_loss(predict(denoiser, batch, cond, sigma_min), train::flow_target(batch.x0, batch.noise, sigma_min));
+}
+
+Status run_loss(const Case& c, Report& report) {
+  ESP_ASSIGN(auto denoiser, Denoiser::create(c));
+  ESP_ASSIGN(const auto inputs, load(c, "inputs.safetensors"));
+  ESP_ASSIGN(const auto expected, load(c, "expected.safetensors"));
+  const double sigma_min = c.description.at("sigma_min");
+  const double forward_abs = c.description.at("tolerance").at("forward_abs");
+  const double gradient_rel = c.description.at("tolerance").at("grad_rel_to_max");
+  const auto batch = MicroBatch::of(inputs, 0, 0, c.description.at("p_uncond"));
+  const auto cond = train::drop_condition(batch.cond, batch.drop);
+
+  auto parameters = denoiser.parameters();
+  nn::require_gradients(parameters);
+  const auto prediction = predict(denoiser, batch, cond, sigma_min);
+  const auto target = train::flow_target(batch.x0, batch.noise, sigma_min);
+  const auto loss = at::mse_loss(prediction, target);
+  loss.backward();
+
+  report.compare("x_t", batch.x_t(sigma_min), expected.at("x_t"), forward_abs, 0);
+  report.compare("t_model", batch.t * train::kTimeScale, expected.at("t_model"), 1e-3, 0);
+  report.compare("cond_used", cond, expected.at("cond_used"), 0, 0);
+  report.compare("pred", prediction.detach(), expected.at("pred"), forward_abs, 0);
+  report.compare("target", target, expected.at("target"), forward_abs, 0);
+  report.compare("loss", loss.item<double>(), c.description.at("loss").get<double>(), forward_abs);
+  double square = 0;
+  for (const auto& [name, parameter] : parameters) {
+    const auto gradient = parameter.grad().defined() ? parameter.grad() : at::zeros_like(parameter);
+    square += gradient.to(torch::kFloat64).square().sum().item<double>();
+    const auto want = expected.find("grad." + name);
+    if (want == expected.end()) continue;
+    report.compare(want->first, gradient, want->second, gradient_rel * want->second.abs().max().item<double>(), 0);
+  }
+  const double norm = expected.at("grad_norm_all").item<double>();
+  report.compare("grad_norm_all", std::sqrt(square), norm, 0, gradient_rel);
+  return absl::OkStatus();
+}
+
+constexpr std::string_view kPrefix = "base_model.model.";
+
+// Flat vectors of the optimizer and the average, seen under the adapter's names.
+at::Tensor slice_of(const at::Tensor& flat, const train::FlatParameters::Slice& slice) {
+  return flat.narrow(0, slice.offset, slice.size).view(slice.shape);
+}
+
+// Replays the recorded steps of a LoRA training with our optimizer.
+class LoraReplay {
+ public:
+  LoraReplay(const Case& c, Denoiser denoiser, nn::LoraAdapter adapter, TensorMap inputs)
+      : description_(c.description),
+        tolerance_(c.description.at("tolerance")),
+        sigma_min_(c.description.at("sigma_min")),
+        denoiser_(std::move(denoiser)),
+        adapter_(std::move(adapter)),
+        inputs_(std::move(inputs)),
+        flat_(parameters()),
+        average_(flat_.values().clone()) {
+    const auto& optimizer = c.description.at("optimizer");
+    optimizer_ = {optimizer.at("betas").at(0),  optimizer.at("betas").at(1), optimizer.at("eps"),
+                  optimizer.at("weight_decay"), at::zeros_like(average_),    at::zeros_like(average_)};
+  }
+
+  // The network's output on x_t of the first micro-batch, condition not dropped.
+  Result<at::Tensor> output(std::optional<double> scale) {
+    at::NoGradGuard no_grad;
+    nn::AdapterScope scope;
+    if (scale) {
+      ESP_ASSIGN(scope, nn::AdapterScope::attach(adapter_, denoiser_.lora_targets(), *scale));
+    }
+    const auto batch = micro_batch(0, 0);
+    return predict(denoiser_, batch, batch.cond, sigma_min_);
+  }
+
+  Status train(Report& report, const TensorMap& after_first_step) {
+    ESP_ASSIGN(const auto scope, nn::AdapterScope::attach(adapter_, denoiser_.lora_targets()));
+    train::AdaptiveGradClipper clipper(description_.at("grad_clip_max_norm"));
+    const int steps = description_.at("steps"), micro_batches = description_.at("micro_batches");
+    const double rate = description_.at("optimizer").at("lr");
+    for (int step = 0; step < steps; ++step) {
+      flat_.zero_gradient();
+      double total = 0;
+      for (int i = 0; i < micro_batches; ++i) {
+        const auto loss = loss_of(denoiser_, micro_batch(step, i), sigma_min_) / micro_batches;
+        loss.backward();
+        total += loss.item<double>();
+      }
+      at::NoGradGuard no_grad;
+      const double norm = clipper.clip_(flat_.gradient());
+      optimizer_.step_(flat_.values(), flat_.gradient(), rate);
+      train::update_average_(average_, flat_.values(), description_.at("ema_rate"));
+      const auto& log = description_.at("log").at(static_cast<size_t>(step));
+      report.compare(absl::StrCat("loss of step ", step), total, log.at("loss"), tolerance_.at("loss_abs"));
+      report.compare(absl::StrCat("grad_norm of step ", step), norm, log.at("grad_norm"), 0,
+                     tolerance_.at("grad_norm_rel"));
+      if (step == 0) {
+        compare(report, "step1", flat_.values(), after_first_step, tolerance_.at("adapter_step1_abs"), kAnyMean);
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  void compare_final(Report& report, const TensorMap& adapter, const TensorMap& average, const TensorMap& moments) {
+    const double mean = tolerance_.at("adapter_final_mean_abs_per_tensor");
+    compare(report, "final", flat_.values(), adapter, tolerance_.at("adapter_final_abs"), mean);
+    compare(report, "ema", average_, average, tolerance_.at("adapter_final_abs"), mean);
+    for (const auto& slice : flat_.slices()) {
+      for (const auto& [kind, flat] :
+           {std::pair{"exp_avg", optimizer_.exp_avg}, {"exp_avg_sq", optimizer_.exp_avg_sq}}) {
+        const auto name = absl::StrCat(std::string(kPrefix), slice.name, ".", kind);
+        const auto want = find_moment(moments, slice.name, kind);
+        if (!want.defined()) {
+          report.fail(name + " is missing in moments.safetensors");
+        } else {
+          report.compare(name, slice_of(flat, slice), want, tolerance_.at(absl::StrCat(kind, "_abs")), 0);
+        }
+      }
+    }
+  }
+
+  void compare_merged(Report& report, const TensorMap& merged) {
+    const auto targets = denoiser_.lora_targets();
+    for (const auto& [name, want] : merged) {
+      const auto module = name.substr(0, name.size() - std::string_view(".weight").size());
+      const auto pair = adapter_.modules.find(module);
+      const auto target = targets.find(module);
+      if (target == targets.end()) {
+        report.fail(name + ": no such module");
+        continue;
+      }
+      const auto& weight = target->second->weight;
+      const auto got = pair == adapter_.modules.end() ? weight : nn::merged_weight(weight, pair->second);
+      report.compare("merged " + name, got.detach(), want, tolerance_.at("adapter_final_abs"), 0);
+    }
+  }
+
+  // The output with the adapter folded into the weights, which are put back afterwards.
+  Result<at::Tensor> merged_output() {
+    at::NoGradGuard no_grad;
+    std::vector<std::pair<nn::Linear*, at::Tensor>> pristine;
+    auto targets = denoiser_.lora_targets();
+    for (const auto& [module, pair] : adapter_.modules) {
+      auto* layer = targets.at(module);
+      pristine.emplace_back(layer, layer->weight);
+      layer->weight = nn::merged_weight(layer->weight, pair);
+    }
+    auto result = output(std::nullopt);
+    for (auto& [layer, weight] : pristine) layer->weight = weight;
+    return result;
+  }
+
+ private:
+  static constexpr double kAnyMean = std::numeric_limits<double>::max();
+
+  std::vector<train::Parameter> parameters() const {
+    std::vector<train::Parameter> list;
+    for (auto& [name, tensor] : adapter_.named_tensors()) list.push_back({name, tensor});
+    return list;
+  }
+  MicroBatch micro_batch(int step, int index) const {
+    return MicroBatch::of(inputs_, step, index, description_.at("p_uncond"));
+  }
+  void compare(Report& report, const std::string& what, const at::Tensor& flat, const TensorMap& want, double max_abs,
+               double mean_abs) {
+    for (const auto& slice : flat_.slices()) {
+      const auto found = want.find(absl::StrCat(std::string(kPrefix), slice.name));
+      if (found == want.end()) {
+        report.fail(absl::StrCat(what, " has no ", slice.name));
+      } else {
+        report.compare_max_and_mean(absl::StrCat(what, " ", slice.name), slice_of(flat, slice), found->second, max_abs,
+                                    mean_abs);
+      }
+    }
+  }
+  // Moments are keyed "<kind>.<parameter>" or "<parameter>.<kind>", with or without the PEFT prefix.
+  static at::Tensor find_moment(const TensorMap& moments, const std::string& name, const std::string& kind) {
+    for (const auto& parameter : {absl::StrCat(std::string(kPrefix), name), name}) {
+      for (const auto& key : {absl::StrCat(kind, ".", parameter), absl::StrCat(parameter, ".", kind)}) {
+        if (const auto found = moments.find(key); found != moments.end()) return found->second;
+      }
+    }
+    return {};
+  }
+
+  const json& description_;
+  const json& tolerance_;
+  double sigma_min_;
+  Denoiser denoiser_;
+  nn::LoraAdapter adapter_;
+  TensorMap inputs_;
+  train::FlatParameters flat_;
+  at::Tensor average_;
+  train::AdamW optimizer_;
+};
+
+Status run_lora(const Case& c, Report& report) {
+  ESP_ASSIGN(auto denoiser, Denoiser::create(c));
+  ESP_ASSIGN(auto file, nn::read_adapter(c.folder, denoiser.lora_targets()));
+  ESP_ASSIGN(auto inputs, load(c, "inputs.safetensors"));
+  ESP_ASSIGN(const auto expected, load(c, "expected.safetensors"));
+  ESP_ASSIGN(const auto step1, load(c, "step1_adapter.safetensors"));
+  ESP_ASSIGN(const auto final_adapter, load(c, "final_adapter.safetensors"));
+  ESP_ASSIGN(const auto average, load(c, "ema_adapter.safetensors"));
+  ESP_ASSIGN(const auto moments, load(c, "moments.safetensors"));
+  ESP_ASSIGN(const auto merged, load(c, "merged_block0.safetensors"));
+  const auto& tolerance = c.description.at("tolerance");
+  report.compare("scaling", file.adapter.config.scaling(), c.description.at("lora").at("scaling"), 1e-12);
+
+  LoraReplay replay(c, std::move(denoiser), std::move(file.adapter), std::move(inputs));
+  const auto compare_output = [&](const char* name, const Result<at::Tensor>& got, const char* limit) {
+    if (!got.ok()) return report.fail(absl::StrCat(name, ": ", got.status().message()));
+    report.compare(name, *got, expected.at(name), tolerance.at(limit), 0);
+  };
+  compare_output("out.base", replay.output(std::nullopt), "forward_abs");
+  compare_output("out.init_adapter", replay.output(1), "forward_abs");
+  ESP_TRY(replay.train(report, step1));
+  replay.compare_final(report, final_adapter, average, moments);
+  replay.compare_merged(report, merged);
+  compare_output("out.final_adapter", replay.output(1), "final_out_abs");
+  for (const double scale : {0.0, 0.5, 2.0}) {
+    const auto name = absl::StrCat("out.final_scale_", scale == 0.5 ? "0.5" : scale == 0 ? "0.0" : "2.0");
+    compare_output(name.c_str(), replay.output(scale), "final_out_abs");
+  }
+  compare_output("out.merged", replay.merged_output(), "final_out_abs");
+  return absl::OkStatus();
+}
+
+// JSON has no infinity: the reference wrote it as Infinity, "inf" or null.
+double number(const json& value) {
+  if (value.is_number()) return value.get<double>();
+  const bool negative = value.is_string() && value.get<std::string>().starts_with('-');
+  const bool nan = value.is_string() && value.get<std::string>().find("an") != std::string::npos;
+  const auto infinity = std::numeric_limits<double>::infinity();
+  return nan ? std::nan("") : negative ? -infinity : infinity;
+}
+
+void compare_norm(Report& report, const std::string& what, double got, const json& want) {
+  if (want.is_number()) return report.compare(what, got, want.get<double>(), 1e-6, 1e-5);
+  report.expect(what + " is not finite", !std::isfinite(got));
+}
+
+Status run_clip(const Case& c, Report& report) {
+  const auto& d = c.description;
+  train::AdaptiveGradClipper clipper(d.at("max_norm"), d.at("clip_percentile"), d.at("buffer_size"));
+  int row_index = 0;
+  for (const auto& row : d.at("rows")) {
+    const auto name = absl::StrCat("row ", row_index++, " ");
+    std::vector<float> values;
+    for (const auto& gradient : row.at("grads")) {
+      for (const auto& value : gradient) values.push_back(static_cast<float>(number(value)));
+    }
+    auto gradient = torch::tensor(values);
+    compare_norm(report, name + "max_norm_used", clipper.limit(), row.at("max_norm_used"));
+    compare_norm(report, name + "returned_norm", clipper.clip_(gradient), row.at("returned_norm"));
+    compare_norm(report, name + "max_norm_after", clipper.limit(), row.at("max_norm_after"));
+    compare_norm(report, name + "norm_after_clip", gradient.norm().item<double>(), row.at("norm_after_clip"));
+  }
+  return absl::OkStatus();
+}
+
+Status run_condition_image(const Case& c, Report& report) {
+  ESP_ASSIGN(const auto inputs, load(c, "inputs.safetensors"));
+  ESP_ASSIGN(const auto expected, load(c, "expected.safetensors"));
+  const auto& tolerance = c.description.at("tolerance");
+  int index = 0;
+  for (const auto& item : c.description.at("items")) {
+    const auto rgba = inputs.at(absl::StrCat("rgba", index)).contiguous();  // [H, W, 4] uint8
+    const auto& want = expected.at(absl::StrCat("cond", index));
+    const auto* bytes = rgba.const_data_ptr<uint8_t>();
+    const image::Image picture{
+        static_cast<int>(rgba.size(1)), static_cast<int>(rgba.size(0)), 4, {bytes, bytes + rgba.numel()}};
+    const int size = item.at("image_size");
+    ESP_ASSIGN(const auto planes, image::training_condition_image(picture, size));
+    report.compare_max_and_mean(absl::StrCat("cond", index), torch::tensor(planes).view({3, size, size}), want,
+                                tolerance.at("abs"), tolerance.at("mean_abs"));
+    ++index;
+  }
+  return absl::OkStatus();
+}
+
+Status dispatch(const Case& c, Report& report) {
+  const auto kind = c.description.value("kind", "");
+  if (kind == "flow_loss") return run_loss(c, report);
+  if (kind == "lora") return run_lora(c, report);
+  if (kind == "grad_clipper") return run_clip(c, report);
+  if (kind == "condition_image") return run_condition_image(c, report);
+  return absl::UnimplementedError("this kind of case is not built yet");
+}
+
+}  // namespace
+
+Status run_train_case(const Case& c, Report& report) {
+  try {
+    return dispatch(c, report);
+  } catch (const std::exception& error) {
+    return absl::InternalError(error.what());
+  }
+}
 
 }  // namespace espalier::golden

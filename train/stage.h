@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/status.h"
+#include "train/flow_loss.h"
+
+namespace espalier::train {
+
+// What differs between the denoisers, as data; the loop and the loss are shared.
+struct Stage {
+  std::string_view denoiser;      // name in requests, adapters and events
+  std::string_view model_key[2];  // of the network in the base model, for tiers 512 and 1024
+  std::string_view encoder_key;   // of the encoder that made its latents
+  TimeDistribution time;
+  int batch_size[2];      // default samples of an update, by tier
+  int condition_tier[2];  // pixels per side of the condition image (times grid_scale), by tier
+};
+
+// NOT_FOUND lists the denoisers this program trains.
+Result<Stage> find_stage(std::string_view denoiser);
+std::vector<std::string> trainable_denoisers();
+inline int tier_index(int resolution) { return resolution == 1024 ? 1 : 0; }
+
+}  // namespace espalier::train
