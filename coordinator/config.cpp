@@ -1,0 +1,74 @@
+#include "coordinator/config.h"
+
+#include <limits>
+
+#include "common/denoiser.h"
+
+namespace espalier::coordinator {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+namespace {
+
+constexpr Bytes kMostBytes{uint64_t{64} << 40};
+
+void describe_lease(LeaseConfig& lease, ConfigTable& table) {
+  table.duration("lease.time", &lease.time, seconds(1), hours(1),
+                 "A task whose worker was silent for this long is given to another one.");
+  table.duration("lease.heartbeat", &lease.heartbeat, milliseconds(100), minutes(10),
+                 "How often workers report; at most a third of lease.time.");
+  table.duration("lease.cancel_grace", &lease.cancel_grace, milliseconds(0), minutes(10),
+                 "Time that a cancelled task has to stop by itself.");
+  table.integer("lease.max_attempts", &lease.max_attempts, 1, 20, "Attempts of a task before it fails.");
+  table.duration("lease.retry_first", &lease.retry_first, milliseconds(0), hours(1),
+                 "Pause before the second attempt; doubles each time.");
+  table.duration("lease.retry_longest", &lease.retry_longest, milliseconds(0), hours(24), "Longest such pause.");
+}
+
+void describe_base(BaseConfig& base, ConfigTable& table) {
+  table.text("base.name", &base.name, "Base model; workers with another one are refused.");
+  table.list("base.denoisers", &base.denoisers, {"sparse_structure", "geometry", "texture"},
+             "Denoisers that the base has; jobs may ask for these.");
+  table.list("base.resolutions", &base.resolutions, {"512", "1024"}, "Resolutions that the base has.");
+  table.number("base.recommended_learning_rate", &base.recommended_learning_rate, 0, 1,
+               "Jobs far from it get a warning; 0 for none.");
+}
+
+}  // namespace
+
+void describe(CoordinatorConfig& config, ConfigTable& table) {
+  table.text("listen", &config.listen, "HOST:PORT of the gRPC services; port 0 takes a free one.");
+  table.flag("allow_plaintext_remote", &config.allow_plaintext_remote,
+             "Serve other machines without encryption; only inside a trusted network.");
+  table.text("data_dir", &config.data_dir, "Folder of the database and the artefacts.");
+  table.text("pricing_file", &config.pricing_file, "Price list (YAML); empty for the built-in one.");
+  table.choice("log.level", &config.log_level, {"debug", "info", "warning", "error"}, "Least severity that is logged.");
+  table.choice("log.format", &config.log_format, {"text", "json"}, "One line per event on stderr.");
+  table.duration("shutdown_grace", &config.shutdown_grace, milliseconds(0), minutes(10),
+                 "Time that running calls have to end at shutdown.");
+  describe_lease(config.lease, table);
+  describe_base(config.base, table);
+  table.bytes("limits.archive", &config.limits.archive, {1}, kMostBytes, "Largest upload of a client.");
+  table.bytes("limits.output", &config.limits.output, {1}, kMostBytes, "Largest file that a task may store.");
+  table.bytes("limits.min_free_disk", &config.limits.min_free_disk, {0}, kMostBytes,
+              "Nothing is stored that would leave less free disk.");
+}
+
+Result<CoordinatorConfig> load_coordinator_config(const std::filesystem::path& file,
+                                                  const std::vector<std::pair<std::string, std::string>>& overrides) {
+  CoordinatorConfig config;
+  ConfigTable table;
+  describe(config, table);
+  ESP_TRY(table.load({file, "ESPALIER_COORDINATOR", overrides}));
+  if (config.lease.heartbeat * 3 > config.lease.time) {
+    return absl::InvalidArgumentError("lease.heartbeat: must be at most a third of lease.time");
+  }
+  if (config.base.denoisers.empty()) return absl::InvalidArgumentError("base.denoisers: is empty");
+  if (config.base.resolutions.empty()) return absl::InvalidArgumentError("base.resolutions: is empty");
+  return config;
+}
+
+}  // namespace espalier::coordinator

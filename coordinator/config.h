@@ -1,0 +1,61 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/config.h"
+#include "common/status.h"
+
+namespace espalier::coordinator {
+
+using Milliseconds = std::chrono::milliseconds;
+
+// How tasks are given out and taken back.
+struct LeaseConfig {
+  Milliseconds time = std::chrono::seconds(30);
+  Milliseconds heartbeat = std::chrono::seconds(5);
+  Milliseconds cancel_grace = std::chrono::seconds(30);
+  int max_attempts = 4;                                // failures that count, per task
+  Milliseconds retry_first = std::chrono::seconds(2);  // doubles with every failure
+  Milliseconds retry_longest = std::chrono::seconds(60);
+};
+
+// The base model that this installation trains on.
+struct BaseConfig {
+  std::string name = "nano";
+  std::vector<std::string> denoisers = {"sparse_structure"};  // that it has
+  std::vector<std::string> resolutions = {"512"};             // tiers that it has
+  double recommended_learning_rate = 2e-3;                    // 0: no advice
+};
+
+struct LimitConfig {
+  Bytes archive{uint64_t{8} << 30};  // what a client uploads
+  Bytes output{uint64_t{16} << 30};  // what a task stores
+  Bytes min_free_disk{uint64_t{1} << 30};
+};
+
+// Settings of espalier-coordinator; configs/coordinator.yaml documents each.
+struct CoordinatorConfig {
+  std::string listen = "127.0.0.1:7430";
+  bool allow_plaintext_remote = false;
+  std::string data_dir = "espalier-data";
+  std::string pricing_file;  // empty: built-in prices
+  std::string log_level = "info";
+  std::string log_format = "text";
+  Milliseconds shutdown_grace = std::chrono::seconds(10);
+  LeaseConfig lease;
+  BaseConfig base;
+  LimitConfig limits;
+};
+
+// Rows of all settings, bound to `config`.
+void describe(CoordinatorConfig& config, ConfigTable& table);
+
+// Defaults < file < ESPALIER_COORDINATOR_* < overrides. INVALID_ARGUMENT with every fault.
+Result<CoordinatorConfig> load_coordinator_config(const std::filesystem::path& file,
+                                                  const std::vector<std::pair<std::string, std::string>>& overrides);
+
+}  // namespace espalier::coordinator
