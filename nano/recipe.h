@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include "common/status.h"
+
+// The steps that make the nano base, in order. Each reads what the ones before it left in the two folders, takes up an
+// interrupted run where it stopped, and is free of torch in its interface.
+//
+//   corpus            objects, occupancies and views                         -> work/train, work/held, work/shapes
+//   train_ss_vae      the sparse-structure VAE                               -> base/ckpts/ss_enc…, ss_dec…
+//   train_encoder     the image encoder alone, on occupancy and patch colours -> work/encoder.safetensors
+//   train_ss_flow     the denoiser, with the encoder trained along           -> base/ckpts/ss_flow…, base/image_encoder
+//   write_manifest    pipeline.json and espalier.json                        -> base
+namespace espalier::nano {
+
+struct Recipe {
+  std::filesystem::path work = ".cache/nano";
+  std::filesystem::path base = "models/nano";
+  uint64_t seed = 20260101;
+  int threads = 2;
+  uint32_t objects = 1000;  // trained on
+  uint32_t held = 100;      // judged by, of another seed
+  int views = 12;           // per object
+  uint32_t shapes = 3000;   // occupancies for the VAE
+  int64_t vae_steps = 3000;
+  int64_t encoder_steps = 800;
+  int64_t flow_steps = 8000;    // at the full learning rate
+  int64_t anneal_steps = 1500;  // of the flow, the rate falling to nothing
+};
+
+// INVALID_ARGUMENT, UNAVAILABLE (disk), or what rendering and training report.
+Status make_corpus(const Recipe& recipe);
+Status train_ss_vae(const Recipe& recipe);
+Status train_encoder(const Recipe& recipe);
+Status train_ss_flow(const Recipe& recipe);
+Status write_manifest(const Recipe& recipe);
+
+// Prints the mean held-out IoU of the base in the folder, by family, beside the baselines.
+Status report_held_out(const Recipe& recipe);
+
+}  // namespace espalier::nano

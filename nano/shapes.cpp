@@ -1,0 +1,128 @@
+#include <ATen/ATen.h>
+
+#include <array>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "common/philox.h"
+#include "mesh/normalize.h"
+#include "nano/architecture.h"
+#include "nano/corpus.h"
+#include "nano/objects.h"
+#include "nano/parallel.h"
+#include "nn/io/safetensors.h"
+#include "ovoxel/active_voxels.h"
+#include "ovoxel/occupancy.h"
+
+namespace espalier::nano {
+namespace {
+
+constexpr uint32_t kShapeStream = 0x5a9e;  // apart from the objects' own streams, whose second coordinate is 0
+
+// A rotation drawn uniformly from SO(3), row by row.
+std::array<mesh::Vec3, 3> random_rotation(PhiloxStream& random) {
+  std::array<double, 4> q{};
+  double norm = 0;
+  for (double& value : q) {
+    value = random.normal();
+    norm += value * value;
+  }
+  for (double& value : q) value /= std::sqrt(norm);
+  const auto [w, x, y, z] = q;
+  const auto f = [](double v) { return static_cast<float>(v); };
+  return {{{f(1 - 2 * (y * y + z * z)), f(2 * (x * y - w * z)), f(2 * (x * z + w * y))},
+           {f(2 * (x * y + w * z)), f(1 - 2 * (x * x + z * z)), f(2 * (y * z - w * x))},
+           {f(2 * (x * z - w * y)), f(2 * (y * z + w * x)), f(1 - 2 * (x * x + y * y))}}};
+}
+
+Status rotate_at_random(mesh::Scene& scene, PhiloxStream& random) {
+  const auto rows = random_rotation(random);
+  for (mesh::Mesh& mesh : scene.meshes) {
+    for (mesh::Vec3& p : mesh.positions) {
+      const mesh::Vec3 old = p;
+      for (int i = 0; i < 3; ++i) p[i] = rows[i][0] * old[0] + rows[i][1] * old[1] + rows[i][2] * old[2];
+    }
+  }
+  return mesh::normalize(scene).status();
+}
+
+// The cells that the surface of { sum of waves > level, inside a ball } passes through.
+at::Tensor random_field_surface(PhiloxStream& random) {
+  constexpr int kWaves = 6, kCorners = kOccupancySide + 1;
+  std::array<std::array<double, 5>, kWaves> waves{};  // wave vector, phase, amplitude
+  const double frequency = random.uniform(0.5, 1.8);  // periods per cube
+  for (auto& wave : waves) {
+    double norm = 0;
+    for (int axis = 0; axis < 3; ++axis) norm += std::pow(wave[axis] = random.normal(), 2);
+    for (int axis = 0; axis < 3; ++axis) wave[axis] *= 2 * M_PI * frequency / std::sqrt(norm);
+    wave[3] = random.uniform(0, 2 * M_PI);
+    wave[4] = random.uniform(0.3, 1);
+  }
+  const double level = random.uniform(-0.8, 0.8), radius = random.uniform(0.42, 0.7);
+  std::vector<uint8_t> inside(kCorners * kCorners * kCorners);
+  for (int i = 0; i < kCorners * kCorners * kCorners; ++i) {
+    const std::array<double, 3> p{i / (kCorners * kCorners) / double{kOccupancySide} - 0.5,
+                                  i / kCorners % kCorners / double{kOccupancySide} - 0.5,
+                                  i % kCorners / double{kOccupancySide} - 0.5};
+    double value = -level;
+    for (const auto& w : waves) value += w[4] * std::sin(w[0] * p[0] + w[1] * p[1] + w[2] * p[2] + w[3]);
+    inside[i] = value > 0 && std::hypot(p[0], p[1], p[2]) < radius;
+  }
+  const at::Tensor corners =
+      at::from_blob(inside.data(), {kCorners, kCorners, kCorners}, at::TensorOptions(at::kByte)).clone();
+  // A cell is on the surface when its eight corners disagree.
+  const at::Tensor eight = corners.unfold(0, 2, 1).unfold(1, 2, 1).unfold(2, 2, 1).flatten(3);
+  return eight.amax(3).sub(eight.amin(3)).contiguous();
+}
+
+}  // namespace
+
+Result<at::Tensor> scene_occupancy(const mesh::Scene& scene) {
+  ESP_ASSIGN(const auto voxels, ovoxel::active_voxels(scene, kVoxelResolution, 1));
+  ESP_ASSIGN(std::vector<uint8_t> cells, ovoxel::occupancy(voxels, kVoxelResolution, kOccupancySide));
+  return at::from_blob(cells.data(), {kOccupancySide, kOccupancySide, kOccupancySide}, at::TensorOptions(at::kByte))
+      .clone();
+}
+
+Result<at::Tensor> object_occupancies(uint64_t seed, uint32_t count, int threads) {
+  at::Tensor all = at::zeros({count, kOccupancySide, kOccupancySide, kOccupancySide}, at::TensorOptions(at::kByte));
+  const auto make = [&](uint32_t index) -> Status {
+    ESP_ASSIGN(const at::Tensor cells, scene_occupancy(make_object(seed, index).scene));
+    all[index].copy_(cells);
+    return absl::OkStatus();
+  };
+  ESP_TRY(for_each_index(count, threads, make));
+  return all;
+}
+
+Result<at::Tensor> load_or_make_shapes(uint64_t seed, uint32_t count, int threads, const std::filesystem::path& file) {
+  const std::string key = absl::StrCat("seed ", seed, " count ", count);
+  if (std::filesystem::exists(file)) {
+    ESP_ASSIGN(const auto cached, nn::SafetensorsFile::open(file));
+    const auto found = cached.metadata().find("content");
+    if (found != cached.metadata().end() && found->second == key) {
+      ESP_ASSIGN(const at::Tensor shapes, cached.tensor("shapes"));
+      return shapes.clone();
+    }
+  }
+  at::Tensor shapes = at::zeros({count, kOccupancySide, kOccupancySide, kOccupancySide}, at::TensorOptions(at::kByte));
+  const auto make = [&](uint32_t index) -> Status {
+    PhiloxStream random(seed, index, kShapeStream);
+    if (index % 4 == 3) {
+      shapes[index].copy_(random_field_surface(random));
+      return absl::OkStatus();
+    }
+    // Every third index falls on a quarter, so the round of families is walked by its own counter.
+    mesh::Scene scene = make_object(seed, index / 4 * 3 + index % 4).scene;
+    if (index % 4 != 0) ESP_TRY(rotate_at_random(scene, random));
+    ESP_ASSIGN(const at::Tensor cells, scene_occupancy(scene));
+    shapes[index].copy_(cells);
+    return absl::OkStatus();
+  };
+  ESP_TRY(for_each_index(count, threads, make));
+  std::filesystem::create_directories(file.parent_path());
+  ESP_TRY(nn::write_safetensors(file, {{"shapes", shapes}}, {{"content", key}}));
+  return shapes;
+}
+
+}  // namespace espalier::nano
