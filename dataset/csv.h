@@ -26,7 +26,7 @@ struct CsvLimits {
 };
 
 // INVALID_ARGUMENT, naming the line: no header, two columns of one name, a row of another length, an open quote,
-// text after a closing quote, a NUL byte, invalid UTF-8.
+// text after a closing quote, a NUL byte, too many rows or columns.
 Result<CsvTable> parse_csv(std::string_view text, const CsvLimits& limits = {});
 
 // Rows end in \n; fields are quoted where they need it.

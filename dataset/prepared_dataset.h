@@ -95,6 +95,10 @@ std::string dataset_id(const Manifest& manifest);
 // only.
 std::string to_json(const Manifest& manifest);
 
+// One object, as it stands in the list of objects; used to keep finished objects between runs.
+std::string object_to_json(const ObjectRecord& object);
+Result<ObjectRecord> parse_object(std::string_view json);
+
 // INVALID_ARGUMENT: not JSON, another format, a newer `min_reader_version`, a missing or ill-typed field (named), a
 // path that leaves the dataset, more than a million objects, or a dataset_id that does not belong to the files.
 Result<Manifest> parse_manifest(std::string_view json);

@@ -1,0 +1,131 @@
+#include "dataset/writer.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "archive/zip_writer.h"
+#include "common/sha256.h"
+#include "dataset/csv.h"
+#include "dataset/layout.h"
+
+namespace espalier::dataset {
+namespace {
+
+bool is_prepared(const ObjectRecord& object) { return object.status == "ok" || object.status == "partial"; }
+
+bool has_stage(const ObjectRecord& object, const char* stage) {
+  const auto found = object.stages.find(stage);
+  return found != object.stages.end() && found->second == "ok";
+}
+
+// One row per unique object; excluded and duplicate files are listed in the manifest only.
+std::string root_table(const Manifest& manifest) {
+  CsvTable table;
+  table.columns = {"sha256", "file_identifier", "local_path", "aesthetic_score", "name",      "split",
+                   "repeat", "status",          "num_faces",  "num_vertices",    "resolution"};
+  for (const ObjectRecord& object : manifest.objects) {
+    if (object.status == "duplicate" || object.status == "excluded") continue;
+    table.rows.push_back({object.sha256, object.path, object.path, absl::StrFormat("%g", object.aesthetic_score),
+                          object.name, object.split, std::to_string(object.repeat), object.status,
+                          std::to_string(object.faces), std::to_string(object.vertices),
+                          std::to_string(manifest.resolution)});
+  }
+  return write_csv(table);
+}
+
+std::string stats_table(const Manifest& manifest) {
+  CsvTable table;
+  table.columns = {"sha256", "num_faces", "num_vertices"};
+  for (const ObjectRecord& object : manifest.objects) {
+    if (is_prepared(object))
+      table.rows.push_back({object.sha256, std::to_string(object.faces), std::to_string(object.vertices)});
+  }
+  return write_csv(table);
+}
+
+// sha256 and one flag, for the objects that have sparse-structure data.
+std::string flag_table(const Manifest& manifest, const char* flag) {
+  CsvTable table;
+  table.columns = {"sha256", flag};
+  for (const ObjectRecord& object : manifest.objects) {
+    if (is_prepared(object) && has_stage(object, "sparse_structure")) table.rows.push_back({object.sha256, "True"});
+  }
+  return write_csv(table);
+}
+
+std::string statistics(const Manifest& manifest) {
+  const auto& source = manifest.source;
+  std::string out = absl::StrCat("Statistics:\n  - Files discovered: ", source.files_discovered,
+                                 "\n  - Unique objects: ", source.unique_objects, "\n  - Prepared: ", source.prepared,
+                                 "\n  - Failed: ", source.failed, "\n  - Duplicates: ", source.duplicates,
+                                 "\n  - Excluded: ", source.excluded, "\n  - Resolution: ", manifest.resolution,
+                                 "\n  - Occupancy grid: ", manifest.ss_resolution,
+                                 "\n  - Condition views per object: ", manifest.render.views, "\n");
+  for (const auto& [name, stage] : manifest.stages)
+    absl::StrAppend(&out, "  - Objects with ", name, " data: ", stage.objects, "\n");
+  return out;
+}
+
+std::string failures(const Manifest& manifest) {
+  std::string out;
+  for (const ObjectRecord& object : manifest.objects) {
+    if (!object.error) continue;
+    const nlohmann::json line = {{"sha256", object.sha256},
+                                 {"path", object.path},
+                                 {"code", object.error->code},
+                                 {"stage", object.error->stage},
+                                 {"message", object.error->message}};
+    out += line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  }
+  return out;
+}
+
+Status add_tables(const Manifest& manifest, archive::ZipWriter& zip) {
+  ESP_TRY(zip.add_bytes(kManifestName, to_json(manifest)));
+  ESP_TRY(zip.add_bytes("metadata.csv", root_table(manifest)));
+  ESP_TRY(zip.add_bytes("statistics.txt", statistics(manifest)));
+  static const std::map<std::string, const char*> kFlags = {
+      {"ss_latent", "ss_latent_encoded"}, {"ss_occupancy", "ss_occupancy"}, {"render_cond", "cond_rendered"}};
+  for (const auto& [kind, folder] : manifest.folders) {
+    const auto flag = kFlags.find(kind);
+    if (flag != kFlags.end())
+      ESP_TRY(zip.add_bytes(folder + "/metadata.csv", flag_table(manifest, flag->second)));
+    else if (kind == "asset_stats")
+      ESP_TRY(zip.add_bytes(folder + "/metadata.csv", stats_table(manifest)));
+  }
+  const std::string failed = failures(manifest);
+  return failed.empty() ? absl::OkStatus() : zip.add_bytes("logs/failures.jsonl", failed);
+}
+
+}  // namespace
+
+Result<FileRecord> record_file(std::string path, const std::filesystem::path& file) {
+  std::error_code error;
+  const uint64_t bytes = std::filesystem::file_size(file, error);
+  if (error) return absl::NotFoundError(absl::StrCat(file.string(), ": ", error.message()));
+  ESP_ASSIGN(std::string sha256, sha256_hex_of_file(file));
+  return FileRecord{std::move(path), bytes, std::move(sha256)};
+}
+
+Status write_dataset(Manifest manifest, const FilesOnDisk& files, const std::filesystem::path& output) {
+  std::sort(manifest.objects.begin(), manifest.objects.end(), [](const ObjectRecord& a, const ObjectRecord& b) {
+    return std::tie(a.sha256, a.path) < std::tie(b.sha256, b.path);
+  });
+  archive::ZipWriter zip;
+  for (ObjectRecord& object : manifest.objects) {
+    std::sort(object.files.begin(), object.files.end(), [](const auto& a, const auto& b) { return a.path < b.path; });
+    for (const FileRecord& file : object.files) {
+      const auto found = files.find(file.path);
+      if (found == files.end())
+        return absl::InvalidArgumentError(absl::StrCat("dataset file ", file.path, ": not on this machine"));
+      ESP_TRY(zip.add_file(file.path, found->second));
+    }
+  }
+  ESP_TRY(add_tables(manifest, zip));
+  return zip.finish(output);
+}
+
+}  // namespace espalier::dataset
