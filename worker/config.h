@@ -11,7 +11,7 @@
 namespace espalier::worker {
 
 struct WorkerConfig {
-  std::string coordinator = "127.0.0.1:7070";    // HOST:PORT
+  std::string coordinator = "127.0.0.1:7430";    // HOST:PORT
   std::filesystem::path data_dir;                // identity, cached inputs, task folders
   std::filesystem::path base;                    // folder of the base model
   std::filesystem::path programs;                // folder of espalier-preprocess and espalier-train; empty: our own

@@ -8,8 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/events.h"
 #include "common/log.h"
+#include "process/child.h"
 #include "rpc/transfer.h"
-#include "worker/child.h"
 #include "worker/event_relay.h"
 #include "worker/task_command.h"
 
@@ -86,17 +86,17 @@ class Attempt {
                     absl::StrCat("fetching ", artefact.file_name()));
   }
 
-  Result<ChildExit> run_program(EventRelay& relay) {
-    ChildObserver observer;
+  Result<process::ChildExit> run_program(EventRelay& relay) {
+    process::ChildObserver observer;
     observer.on_event = [&](std::string_view line) { relay.on_event(line); };
     observer.on_log = [&](std::string_view line) { relay.on_log(line); };
     observer.on_tick = [&] { relay.flush(); };
-    auto exit = run_child(task_command(config_, task_, folder_), observer, stop_, config_.stop_grace);
+    auto exit = process::run_child(task_command(config_, task_, folder_), observer, stop_, config_.stop_grace);
     relay.flush();
     return exit;
   }
 
-  v1::TaskFinished conclude(const ChildExit& exit, const EventRelay& relay) {
+  v1::TaskFinished conclude(const process::ChildExit& exit, const EventRelay& relay) {
     if (exit.signal == 0 && exit.code == kExitOk) return store_output(relay);
     if (exit.stopped) return cancelled();  // the last checkpoint holds, also when the child did not end in time
     if (exit.signal != 0) {

@@ -51,8 +51,8 @@ TaskFolder task_folder(const WorkerConfig& config, const v1::AssignTask& task) {
   return folder;
 }
 
-ChildSpec task_command(const WorkerConfig& config, const v1::AssignTask& task, const TaskFolder& folder) {
-  ChildSpec spec;
+process::ChildSpec task_command(const WorkerConfig& config, const v1::AssignTask& task, const TaskFolder& folder) {
+  process::ChildSpec spec;
   spec.argv = {(config.programs / (task.has_train() ? "espalier-train" : "espalier-preprocess")).string()};
   if (task.has_train()) {
     add_train(spec.argv, task.train(), folder);

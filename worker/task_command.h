@@ -3,7 +3,7 @@
 #include <filesystem>
 
 #include "espalier/v1/worker.pb.h"
-#include "worker/child.h"
+#include "process/child.h"
 #include "worker/config.h"
 
 namespace espalier::worker {
@@ -19,7 +19,7 @@ struct TaskFolder {
 TaskFolder task_folder(const WorkerConfig& config, const v1::AssignTask& task);
 
 // The command line and environment of the task program.
-ChildSpec task_command(const WorkerConfig& config, const v1::AssignTask& task, const TaskFolder& folder);
+process::ChildSpec task_command(const WorkerConfig& config, const v1::AssignTask& task, const TaskFolder& folder);
 
 // "sparse_structure", "geometry", "texture".
 const char* denoiser_name(v1::Denoiser denoiser);

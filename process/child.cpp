@@ -1,4 +1,4 @@
-#include "worker/child.h"
+#include "process/child.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -15,7 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 
-namespace espalier::worker {
+namespace espalier::process {
 namespace {
 
 namespace asio = boost::asio;
@@ -215,4 +215,4 @@ Result<ChildExit> run_child(const ChildSpec& spec, const ChildObserver& observer
   return supervision.run(std::move(stop));
 }
 
-}  // namespace espalier::worker
+}  // namespace espalier::process

@@ -1,4 +1,4 @@
-#include "worker/child.h"
+#include "process/child.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 
 #include <thread>
 
-namespace espalier::worker {
+namespace espalier::process {
 namespace {
 
 using testing::ElementsAre;
@@ -93,4 +93,4 @@ TEST(RunChild, AMissingProgramIsAnError) {
 }
 
 }  // namespace
-}  // namespace espalier::worker
+}  // namespace espalier::process

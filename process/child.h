@@ -9,7 +9,7 @@
 
 #include "common/status.h"
 
-namespace espalier::worker {
+namespace espalier::process {
 
 struct ChildSpec {
   std::vector<std::string> argv;         // argv[0] is the program's path; "{progress-fd}" is replaced by the number
@@ -35,4 +35,4 @@ struct ChildExit {
 Result<ChildExit> run_child(const ChildSpec& spec, const ChildObserver& observer, std::stop_token stop,
                             std::chrono::milliseconds grace);
 
-}  // namespace espalier::worker
+}  // namespace espalier::process

@@ -1,0 +1,96 @@
+#include "client/command.h"
+
+#include <google/protobuf/util/json_util.h>
+#include <grpcpp/channel.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "common/log.h"
+#include "rpc/channel.h"
+#include "rpc/server.h"
+#include "rpc/status.h"
+
+namespace espalier::client {
+namespace {
+
+void report(const Status& status, bool json) {
+  if (json) {
+    nlohmann::json faults = nlohmann::json::array();
+    for (const auto& fault : field_faults(status)) {
+      faults.push_back({{"field", fault.field}, {"description", fault.description}});
+    }
+    const nlohmann::json error = {{"error",
+                                   {{"code", absl::StatusCodeToString(status.code())},
+                                    {"message", std::string(status.message())},
+                                    {"fields", faults}}}};
+    std::cout << error.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
+  }
+  std::cerr << "espalier: " << status.message() << std::endl;
+}
+
+}  // namespace
+
+std::shared_ptr<grpc::Channel> coordinator_channel(const Command& command) { return make_channel(command.coordinator); }
+
+std::string to_json(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  options.always_print_primitive_fields = true;
+  std::string text;
+  if (!google::protobuf::util::MessageToJsonString(message, &text, options).ok()) return "{}";
+  return text;
+}
+
+Status explain(const Status& status, const std::string& server) {
+  if (absl::IsUnavailable(status)) {
+    return absl::UnavailableError(absl::StrCat("no answer from ", server, " (", std::string(status.message()),
+                                               "); `espalier up` starts everything on this machine"));
+  }
+  const auto faults = field_faults(status);
+  if (faults.empty()) return status;
+  std::string text = "the request was refused:";
+  for (const auto& fault : faults) absl::StrAppend(&text, "\n  ", fault.field, ": ", fault.description);
+  Status explained = absl::InvalidArgumentError(text);
+  status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) { explained.SetPayload(url, payload); });
+  return explained;
+}
+
+int run(int argc, char** argv) {
+  StopSignal signal;  // before any thread
+  std::stop_source stop;
+  Command command;
+  command.stop = stop.get_token();
+  CLI::App app("Espalier: LoRA fine-tuning of TRELLIS.2. Start with `espalier up`.", "espalier");
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.add_option("--coordinator", command.coordinator, "HOST:PORT of the coordinator")
+      ->envname("ESPALIER_COORDINATOR")
+      ->capture_default_str();
+  app.add_option("--inference", command.inference, "HOST:PORT of the inference service")
+      ->envname("ESPALIER_INFERENCE")
+      ->capture_default_str();
+  app.add_flag("--json", command.json, "Machine-readable output, one JSON object per line");
+  for (const auto add : {add_up, add_submit, add_jobs, add_watch, add_logs, add_download, add_estimate, add_generate}) {
+    add(app, command);
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  configure_log("espalier", LogLevel::kWarning, LogFormat::kText);
+  std::thread([&] {
+    signal.wait();
+    stop.request_stop();
+  }).detach();
+  const Status status = command.run();
+  if (status.ok()) return 0;
+  report(status, command.json);
+  return absl::IsInvalidArgument(status) ? 2 : 1;
+}
+
+}  // namespace espalier::client

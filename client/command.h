@@ -1,0 +1,51 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+
+#include "common/status.h"
+
+namespace CLI {
+class App;
+}
+namespace google::protobuf {
+class Message;
+}
+namespace grpc {
+class Channel;
+}
+
+// The verbs of the `espalier` command. Each add_… function registers its verbs; the chosen one sets `run`.
+namespace espalier::client {
+
+struct Command {
+  std::string coordinator = "127.0.0.1:7430";  // HOST:PORT; ESPALIER_COORDINATOR
+  std::string inference = "127.0.0.1:7431";    // HOST:PORT; ESPALIER_INFERENCE
+  bool json = false;                           // machine-readable output on stdout, nothing else there
+  std::function<Status()> run;                 // of the chosen verb
+  std::stop_token stop;                        // Ctrl-C
+};
+
+void add_up(CLI::App& app, Command& command);
+void add_submit(CLI::App& app, Command& command);
+void add_jobs(CLI::App& app, Command& command);  // jobs, job, cancel
+void add_watch(CLI::App& app, Command& command);
+void add_logs(CLI::App& app, Command& command);
+void add_download(CLI::App& app, Command& command);
+void add_estimate(CLI::App& app, Command& command);
+void add_generate(CLI::App& app, Command& command);
+
+std::shared_ptr<grpc::Channel> coordinator_channel(const Command& command);
+
+// One line of JSON with the proto's field names and all default values.
+std::string to_json(const google::protobuf::Message& message);
+
+// UNAVAILABLE becomes a message that says how to start the server; field faults become one line each.
+Status explain(const Status& status, const std::string& server);
+
+// The whole program. Returns the exit code: 0 done, 1 failed, 2 wrong arguments.
+int run(int argc, char** argv);
+
+}  // namespace espalier::client

@@ -1,0 +1,95 @@
+#include <grpcpp/grpcpp.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <iostream>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "client/board.h"
+#include "client/command.h"
+#include "client/job_view.h"
+#include "client/watch.h"
+#include "espalier/v1/artefacts.grpc.pb.h"
+#include "espalier/v1/datasets.grpc.pb.h"
+#include "rpc/channel.h"
+#include "rpc/status.h"
+#include "rpc/transfer.h"
+
+namespace espalier::client {
+namespace {
+
+struct DownloadOptions {
+  std::string job_id;
+  std::filesystem::path folder = ".";
+  bool dataset = false;
+};
+
+struct File {
+  std::string artefact_id, name;
+};
+
+Result<std::string> dataset_artefact(const Command& command, const std::string& dataset_id) {
+  const auto stub = v1::DatasetService::NewStub(coordinator_channel(command));
+  grpc::ClientContext context;
+  set_deadline(context);
+  v1::GetDatasetRequest request;
+  request.set_dataset_id(dataset_id);
+  v1::GetDatasetResponse response;
+  ESP_TRY(explain(from_grpc(stub->GetDataset(&context, request, &response)), command.coordinator));
+  return response.dataset().artefact_id();
+}
+
+Result<std::vector<File>> files_of(const Command& command, const v1::Job& job, bool with_dataset) {
+  std::vector<File> files;
+  for (const auto& status : job.denoisers()) {
+    if (!status.has_adapter()) continue;
+    files.push_back({status.adapter().artefact_id(), denoiser_text(status.denoiser()) + ".safetensors"});
+  }
+  if (with_dataset && !job.preparation().dataset_id().empty()) {
+    ESP_ASSIGN(const auto artefact, dataset_artefact(command, job.preparation().dataset_id()));
+    files.push_back({artefact, "dataset.zip"});
+  }
+  if (files.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(job.job_id(), " is ", state_text(job.state()), ": it has no files to download"));
+  }
+  return files;
+}
+
+Status download(const Command& command, const DownloadOptions& options) {
+  ESP_ASSIGN(const auto job, get_job(command, options.job_id));
+  ESP_ASSIGN(const auto files, files_of(command, job, options.dataset));
+  std::error_code error;
+  std::filesystem::create_directories(options.folder, error);
+  if (error) return absl::InvalidArgumentError(absl::StrCat(options.folder.string(), ": ", error.message()));
+  const auto stub = v1::ArtefactService::NewStub(coordinator_channel(command));
+  Board board(command.json);
+  for (const auto& file : files) {
+    TransferOptions transfer;
+    transfer.stop = command.stop;
+    transfer.on_progress = [&](int64_t done, int64_t total) {
+      board.set(file.name,
+                absl::StrFormat("%-30s %s  %s", file.name, bar(static_cast<double>(done) / total), bytes_text(total)),
+                done == total);
+    };
+    const auto path = options.folder / file.name;
+    const auto artefact = download_file(*stub, file.artefact_id, path, transfer);
+    if (!artefact.ok()) return explain(artefact.status(), command.coordinator);
+    std::cout << (command.json ? to_json(*artefact) : path.string()) << std::endl;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void add_download(CLI::App& app, Command& command) {
+  auto* verb = app.add_subcommand("download", "Fetch a job's adapters, and its prepared dataset");
+  auto options = std::make_shared<DownloadOptions>();
+  verb->add_option("job", options->job_id, "Job id")->required();
+  verb->add_option("-o,--output", options->folder, "Folder to write to")->capture_default_str();
+  verb->add_flag("--dataset", options->dataset, "Also the prepared dataset (dataset.zip), for further jobs");
+  verb->callback([&command, options] { command.run = [&command, options] { return download(command, *options); }; });
+}
+
+}  // namespace espalier::client

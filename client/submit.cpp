@@ -1,0 +1,164 @@
+#include <grpcpp/grpcpp.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <random>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "client/board.h"
+#include "client/command.h"
+#include "client/job_view.h"
+#include "client/source.h"
+#include "client/watch.h"
+#include "espalier/v1/artefacts.grpc.pb.h"
+#include "espalier/v1/jobs.grpc.pb.h"
+#include "rpc/channel.h"
+#include "rpc/status.h"
+#include "rpc/transfer.h"
+
+namespace espalier::client {
+namespace {
+
+struct SubmitOptions {
+  std::string source;
+  std::vector<std::string> denoisers = {"sparse_structure"};
+  int rank = 32, resolution = 512, steps = 1000, batch_size = 0;
+  double learning_rate = 1e-4;
+  int64_t seed = 0;
+  std::vector<int> holdout_views;
+  std::string name, request_id;
+  bool watch = false;
+};
+
+// A random UUID (version 4).
+std::string new_request_id() {
+  std::random_device random;
+  const auto word = [&] { return static_cast<uint32_t>(random()); };
+  return absl::StrFormat("%08x-%04x-4%03x-%04x-%08x%04x", word(), word() & 0xffff, word() & 0xfff,
+                         0x8000 | (word() & 0x3fff), word(), word() & 0xffff);
+}
+
+Result<v1::TrainingSpec> make_spec(const SubmitOptions& options) {
+  v1::TrainingSpec spec;
+  ESP_TRY(parse_denoisers(options.denoisers, spec));
+  spec.set_rank(options.rank);
+  spec.set_resolution(options.resolution);
+  spec.set_steps(options.steps);
+  spec.set_learning_rate(options.learning_rate);
+  spec.set_seed(options.seed);
+  spec.set_batch_size(options.batch_size);
+  for (const int view : options.holdout_views) spec.add_holdout_views(view);
+  return spec;
+}
+
+Result<v1::SubmitJobResponse> call_submit(const Command& command, const v1::SubmitJobRequest& request) {
+  const auto stub = v1::JobService::NewStub(coordinator_channel(command));
+  grpc::ClientContext context;
+  set_deadline(context);
+  v1::SubmitJobResponse response;
+  ESP_TRY(explain(from_grpc(stub->SubmitJob(&context, request, &response)), command.coordinator));
+  return response;
+}
+
+Result<v1::Artefact> upload(const Command& command, const Source& source) {
+  Board board(command.json);
+  UploadDescription description;
+  description.kind = v1::ARTEFACT_KIND_ARCHIVE;
+  description.file_name = source.name;
+  description.content_type = "application/zip";
+  TransferOptions transfer;
+  transfer.stop = command.stop;
+  transfer.patience_seconds = 15;
+  transfer.on_progress = [&](int64_t done, int64_t total) {
+    board.set("upload",
+              absl::StrFormat("%-17s %s  %s of %s", "upload", bar(static_cast<double>(done) / total), bytes_text(done),
+                              bytes_text(total)),
+              done == total);
+  };
+  const auto stub = v1::ArtefactService::NewStub(coordinator_channel(command));
+  auto artefact = upload_file(*stub, source.zip, description, transfer);
+  if (!artefact.ok()) return explain(artefact.status(), command.coordinator);
+  return artefact;
+}
+
+Result<Source> open_with_progress(const Command& command, const std::string& from) {
+  Board board(command.json);
+  const auto progress = [&](int64_t done, int64_t total) {
+    board.set("download", absl::StrFormat("%-17s %s%s%s", "download", bytes_text(done), total > 0 ? " of " : "",
+                                          total > 0 ? bytes_text(total) : ""));
+  };
+  return open_source(from, progress, command.stop);
+}
+
+// The settings are checked before a large file is sent: a dataset job, stored nowhere, has the same rules.
+Status check_spec(const Command& command, v1::SubmitJobRequest request, const Source& source) {
+  v1::EstimateJobRequest estimate;
+  *estimate.mutable_spec() = request.spec();
+  estimate.set_objects(source.objects);
+  estimate.set_reused_dataset(source.prepared);
+  const auto stub = v1::JobService::NewStub(coordinator_channel(command));
+  grpc::ClientContext context;
+  set_deadline(context);
+  v1::EstimateJobResponse response;
+  return explain(from_grpc(stub->EstimateJob(&context, estimate, &response)), command.coordinator);
+}
+
+Status submit(const Command& command, const SubmitOptions& options) {
+  v1::SubmitJobRequest request;
+  ESP_ASSIGN(*request.mutable_spec(), make_spec(options));
+  request.set_request_id(options.request_id.empty() ? new_request_id() : options.request_id);
+  request.set_name(options.name);
+  if (options.source.starts_with("dat_")) {
+    request.mutable_spec()->set_dataset_id(options.source);
+  } else {
+    ESP_ASSIGN(const auto source, open_with_progress(command, options.source));
+    ESP_TRY(check_spec(command, request, source));
+    ESP_ASSIGN(const auto artefact, upload(command, source));
+    request.mutable_spec()->set_artefact_id(artefact.artefact_id());
+    request.set_expected_objects(source.prepared ? 0 : source.objects);
+    if (request.name().empty()) request.set_name(source.name);
+  }
+  ESP_ASSIGN(const auto response, call_submit(command, request));
+  const auto& job = response.job();
+  if (!command.json) {
+    std::cerr << (response.duplicate() ? "already submitted as " : "submitted ") << job.job_id() << ", estimate "
+              << money(job.estimate().total_nanos()) << std::endl;
+    for (const auto& warning : job.warnings()) std::cerr << "warning: " << warning << std::endl;
+  }
+  if (!options.watch) {
+    std::cout << (command.json ? to_json(job) : job.job_id()) << std::endl;
+    return absl::OkStatus();
+  }
+  ESP_ASSIGN(const auto ended, watch_job(command, job.job_id()));
+  std::cout << (command.json ? to_json(ended) + "\n" : describe(ended));
+  return outcome(ended);
+}
+
+}  // namespace
+
+void add_submit(CLI::App& app, Command& command) {
+  auto* verb = app.add_subcommand("submit", "Train adapters from 3D assets or a prepared dataset");
+  auto options = std::make_shared<SubmitOptions>();
+  verb->add_option(
+          "source", options->source,
+          "A .zip, a folder, one asset file, an http(s) URL of a .zip, or the id of a prepared dataset (dat_…)")
+      ->required();
+  verb->add_option("--denoisers", options->denoisers, "sparse_structure, geometry, texture; comma-separated")
+      ->delimiter(',')
+      ->capture_default_str();
+  verb->add_option("--rank", options->rank, "Adapter rank: 16, 32 or 64")->capture_default_str();
+  verb->add_option("--resolution", options->resolution, "Voxels per side: 512 or 1024")->capture_default_str();
+  verb->add_option("--steps", options->steps, "Optimizer steps, 100..10000")->capture_default_str();
+  verb->add_option("--lr", options->learning_rate, "Learning rate, 1e-6..1e-2")->capture_default_str();
+  verb->add_option("--batch-size", options->batch_size, "Samples of a step, 1..64 (default: by denoiser)");
+  verb->add_option("--seed", options->seed, "Of everything random in the job")->capture_default_str();
+  verb->add_option("--holdout-view", options->holdout_views,
+                   "Condition view (0..15) kept out of training to measure the validation loss; may be repeated");
+  verb->add_option("--name", options->name, "For display (default: the source's name)");
+  verb->add_option("--request-id", options->request_id, "Repeating it gives the same job (default: a new one)");
+  verb->add_flag("--watch", options->watch, "Follow the job until it has ended");
+  verb->callback([&command, options] { command.run = [&command, options] { return submit(command, *options); }; });
+}
+
+}  // namespace espalier::client

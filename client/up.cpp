@@ -1,0 +1,98 @@
+#include <grpcpp/grpcpp.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "client/command.h"
+#include "client/services.h"
+
+namespace espalier::client {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct UpOptions {
+  fs::path data_dir, base;
+  int port = 7430, inference_port = 7431;
+  int slots = 1;
+};
+
+fs::path default_data_dir() {
+  if (const char* data = std::getenv("XDG_DATA_HOME")) return fs::path(data) / "espalier";
+  if (const char* home = std::getenv("HOME")) return fs::path(home) / ".local/share/espalier";
+  return "espalier-data";
+}
+
+// models/nano of the checkout that this program was built in, or of an installation.
+fs::path default_base(const fs::path& programs) {
+  for (const auto& candidate : {programs / "../../models/nano", programs / "../share/espalier/models/nano"}) {
+    std::error_code error;
+    if (fs::exists(candidate / "pipeline.json", error)) return fs::canonical(candidate);
+  }
+  return {};
+}
+
+Result<fs::path> find_base(const UpOptions& options, const fs::path& programs) {
+  const fs::path base = options.base.empty() ? default_base(programs) : options.base;
+  std::error_code error;
+  if (!base.empty() && fs::exists(base / "pipeline.json", error)) return fs::absolute(base);
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--base: ", base.empty() ? "no nano base beside this program" : base.string() + " has no pipeline.json",
+      " (allowed: a base model folder)"));
+}
+
+void announce(const Command& command, const UpOptions& options, const fs::path& base, const Services& services) {
+  if (command.json) {
+    const nlohmann::json ready = {{"coordinator", services.coordinator()},
+                                  {"inference", services.inference()},
+                                  {"data_dir", options.data_dir.string()},
+                                  {"base", base.string()}};
+    std::cout << ready.dump() << std::endl;
+    return;
+  }
+  std::cout << "coordinator  " << services.coordinator() << "\ninference    " << services.inference()
+            << "\nbase         " << base.string() << "\ndata         " << options.data_dir.string() << "\nlogs         "
+            << (options.data_dir / "logs").string() << "\n\n"
+            << "Ready. In another terminal:\n  espalier submit assets.zip --denoisers sparse_structure --watch\n"
+            << "  espalier generate image.png --adapter sparse_structure.safetensors -o model.glb\n"
+            << "Ctrl-C stops everything; jobs go on at the next start." << std::endl;
+}
+
+Status up(const Command& command, UpOptions options) {
+  const fs::path programs = fs::read_symlink("/proc/self/exe").parent_path();
+  if (options.data_dir.empty()) options.data_dir = default_data_dir();
+  options.data_dir = fs::absolute(options.data_dir);
+  ESP_ASSIGN(const auto base, find_base(options, programs));
+  ESP_ASSIGN(auto services, Services::start({.programs = programs,
+                                             .data_dir = options.data_dir,
+                                             .base = base,
+                                             .coordinator_port = options.port,
+                                             .inference_port = options.inference_port,
+                                             .slots = options.slots},
+                                            command.stop));
+  announce(command, options, base, services);
+  return services.wait(command.stop);
+}
+
+}  // namespace
+
+void add_up(CLI::App& app, Command& command) {
+  auto* verb = app.add_subcommand("up", "Start coordinator, one worker and the inference service on this machine");
+  auto options = std::make_shared<UpOptions>();
+  verb->add_option("--data-dir", options->data_dir, "Where everything is kept (default: ~/.local/share/espalier)");
+  verb->add_option("--base", options->base, "Base model folder (default: the nano base)");
+  verb->add_option("--port", options->port, "Of the coordinator; 0 takes a free one")
+      ->check(CLI::Range(0, 65535))
+      ->capture_default_str();
+  verb->add_option("--inference-port", options->inference_port, "Of the inference service; 0 takes a free one")
+      ->check(CLI::Range(0, 65535))
+      ->capture_default_str();
+  verb->add_option("--slots", options->slots, "Tasks at a time")->check(CLI::Range(1, 64))->capture_default_str();
+  verb->callback([&command, options] { command.run = [&command, options] { return up(command, *options); }; });
+}
+
+}  // namespace espalier::client
