@@ -44,7 +44,8 @@ struct ObjectRecord {
   int64_t occupied = 0;           // active sparse-structure voxels
   std::map<int, int64_t> voxels;  // voxels per side -> active voxels
   int64_t faces = 0, vertices = 0;
-  std::vector<FileRecord> files;  // sorted by path
+  std::map<std::string, std::string> extra;  // further columns of the user's manifest.csv, kept as they are
+  std::vector<FileRecord> files;             // sorted by path
 };
 
 struct StageSummary {
