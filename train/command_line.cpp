@@ -1,0 +1,103 @@
+#include "train/command_line.h"
+
+#include <CLI/CLI.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "common/events.h"
+
+namespace espalier::train {
+namespace {
+
+// Options whose text becomes something else than one config member.
+struct Extra {
+  double alpha = 0;
+  int batch_size = 0;
+  std::string resume = "auto";
+};
+
+void add_request(CLI::App& app, TrainConfig& config, Extra& extra) {
+  app.add_option("--dataset", config.dataset, "prepared dataset, zip or folder");
+  app.add_option("--base", config.base, "folder of the base model");
+  app.add_option("-o,--output", config.output, "adapter file to write (.safetensors)");
+  app.add_option("--denoiser", config.denoiser, "sparse_structure")->capture_default_str();
+  app.add_option("--resolution", config.resolution, "512 or 1024")->capture_default_str();
+  app.add_option("--rank", config.rank, "16, 32 or 64")->capture_default_str();
+  app.add_option("--alpha", extra.alpha, "scaling is alpha / rank; default: the rank");
+  app.add_option("--targets", config.targets, "attn+mlp, attn, or module suffixes joined by commas")
+      ->capture_default_str();
+  app.add_option("--steps", config.steps, "optimizer updates, 100..10000")->capture_default_str();
+  app.add_option("--lr", config.learning_rate, "learning rate, 1e-6..1e-2")->capture_default_str();
+  app.add_option("--schedule", config.schedule, "constant or cosine")->capture_default_str();
+  app.add_option("--warmup-steps", config.warmup_steps, "linear warm-up")->capture_default_str();
+  app.add_option("--batch-size", extra.batch_size, "samples of an update, 1..256; default: by denoiser");
+  app.add_option("--condition-dropout", config.condition_dropout, "0..1")->capture_default_str();
+  app.add_option("--ema", config.ema_decay, "decay of the weight average, 0 (off)..0.9999")->capture_default_str();
+  app.add_option("--seed", config.seed, "of everything random")->capture_default_str();
+  app.add_option("--holdout-view", config.holdout_views, "view number kept for validation; may be repeated");
+}
+
+void add_running(CLI::App& app, CommandLine& line, Extra& extra) {
+  auto& config = line.config;
+  app.add_option("--micro-batch", config.micro_batch, "samples of one forward pass; 0: chosen")->capture_default_str();
+  app.add_option("--precision", config.precision, "of the frozen base: fp32 or bf16")->capture_default_str();
+  app.add_option("--save-dtype", config.save_dtype, "of the adapter file: bf16, fp32 or fp16")->capture_default_str();
+  app.add_option("--peft-folder", config.peft_folder, "also write the adapter as a PEFT folder");
+  app.add_option("--checkpoint-dir", config.checkpoint_folder, "folder of checkpoints; none without it");
+  app.add_option("--checkpoint-every", config.checkpoint_every, "steps")->capture_default_str();
+  app.add_option("--keep-checkpoints", config.keep_checkpoints, "the newest ones")->capture_default_str();
+  app.add_option("--resume", extra.resume, "auto or none")->capture_default_str();
+  app.add_option("--validate-every", config.validate_every, "steps; 0: before and after only")->capture_default_str();
+  app.add_option("--condition-cache", config.condition_cache_bytes, "bytes for encoded views")->capture_default_str();
+  app.add_option("--threads", config.threads, "CPU threads; 0: the default")->capture_default_str();
+  app.add_option("--job-id", config.job_id, "recorded in the adapter");
+  app.add_option("--created-utc", config.created_utc, "recorded in the adapter");
+  app.add_option("--progress-fd", line.progress_fd, "descriptor for progress events as JSON lines");
+  app.add_option("--metrics", line.metrics, "append steps and validations to this file as JSON lines");
+}
+
+// All faults of the values at once.
+Status check(const CommandLine& line, const Extra& extra) {
+  auto faults = std::string(validate(line.config).message());
+  if (extra.resume != "auto" && extra.resume != "none") {
+    absl::StrAppend(&faults, faults.empty() ? "" : "\n", "resume: '", extra.resume, "' (allowed: auto, none)");
+  }
+  return faults.empty() ? absl::OkStatus() : absl::InvalidArgumentError(faults);
+}
+
+}  // namespace
+
+Status parse_command_line(int argc, const char* const* argv, CommandLine& line) {
+  CLI::App app("Trains a LoRA adapter for one denoiser of a base model on a prepared dataset.", "espalier-train");
+  Extra extra;
+  add_request(app, line.config, extra);
+  add_running(app, line, extra);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    line.help = app.help();
+    return absl::OkStatus();
+  } catch (const CLI::ParseError& error) {
+    return absl::InvalidArgumentError(error.what());
+  }
+  if (app.count("--alpha") > 0) line.config.alpha = extra.alpha;
+  if (app.count("--batch-size") > 0) line.config.batch_size = extra.batch_size;
+  line.config.resume = extra.resume == "auto";
+  return check(line, extra);
+}
+
+int exit_code(const Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kOk:
+      return kExitOk;
+    case absl::StatusCode::kCancelled:
+      return kExitCancelled;
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kFailedPrecondition:
+      return kExitInvalid;
+    default:
+      return kExitFailed;
+  }
+}
+
+}  // namespace espalier::train

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "common/events.h"
+#include "common/status.h"
+
+namespace espalier::train {
+
+// Where the events of a training go: the descriptor of the worker, a metrics file, and people.
+class ProgressOutput {
+ public:
+  // `fd` < 0: people watch on `terminal` (a bar on a terminal, a line now and then elsewhere) instead of a program.
+  ProgressOutput(int fd, std::FILE* terminal);
+  // Also appends `step` and `validation` events to a file of JSON lines. INVALID_ARGUMENT: it cannot be opened.
+  Status open_metrics(const std::string& path);
+
+  void write(const nlohmann::json& event);
+  // The `error` event, and the message for people.
+  void write_error(const Status& status);
+
+ private:
+  void show(const nlohmann::json& event);
+  void show_step(const nlohmann::json& event);
+  void line(const std::string& text);
+
+  EventWriter events_;
+  std::FILE* terminal_;
+  bool people_, bar_;
+  std::ofstream metrics_;
+  bool bar_open_ = false;
+};
+
+}  // namespace espalier::train
