@@ -113,6 +113,7 @@ struct Engine::State {
 void Engine::State::check_adapters(const GenerateRequest& request, Checked& checked, std::vector<Fault>& faults) {
   for (size_t i = 0; i < std::min(request.adapters.size(), kMaxAdapters); ++i) {
     const AdapterUse& use = request.adapters[i];
+    if (use.file.empty() && !faults.empty()) continue;
     auto adapter = structure->read_adapter(use.file, use.scale);
     if (adapter.ok()) {
       checked.adapters.push_back(*std::move(adapter));
@@ -205,9 +206,8 @@ const std::string& Engine::base_name() const { return state_->base.name(); }
 Result<GeneratedAssets> Engine::generate(const GenerateRequest& request, const GenerateHooks& hooks,
                                          std::vector<Fault>* faults) {
   try {
-    std::vector<Fault> found;
-    auto checked = state_->check(request, found);
-    if (faults != nullptr) *faults = found;
+    std::vector<Fault> own;
+    auto checked = state_->check(request, faults != nullptr ? *faults : own);
     ESP_TRY(checked.status());
     ESP_ASSIGN(const TurnQueue::Turn turn, state_->queue.wait(hooks.stop));
     const uint64_t seed = request.seed.value_or(random_seed());

@@ -59,7 +59,9 @@ class Engine {
 
   const std::string& base_name() const;
 
-  // INVALID_ARGUMENT with all faults at once (also put into `faults` when given); FAILED_PRECONDITION: an opaque image
+  // `faults`: on the way in what the caller has found wrong already, which also refuses the request; on the way out all
+  // faults. Optional. An adapter with an empty path counts as refused by the caller.
+  // INVALID_ARGUMENT with all faults at once; FAILED_PRECONDITION: an opaque image
   // that needs a matting model, or no structure came out; RESOURCE_EXHAUSTED: queue or memory; CANCELLED: stopped.
   // Equal requests with a seed give equal results on one kind of machine.
   Result<GeneratedAssets> generate(const GenerateRequest& request, const GenerateHooks& hooks = {},

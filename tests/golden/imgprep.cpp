@@ -57,7 +57,8 @@ class RecordedMatting final : public image::Matting {
     ESP_ASSIGN(image::Image matte,
                image::apply_matte(rgb, {probability.data_ptr<float>(), static_cast<size_t>(probability.numel())},
                                   static_cast<int>(probability.size(-1))));
-    ESP_TRY(compare_png(case_, report_, "matte.png", matte));
+    ESP_ASSIGN(const image::Image alpha, load_png(case_, "matte.png"));
+    report_.compare("matte.png", as_tensor(matte).slice(2, 3), as_tensor(alpha), 0, 0);
     return matte;
   }
 

@@ -113,7 +113,7 @@ at::Tensor condition(const nn::TensorMap& tensors, Conditioning conditioning) {
 
 // [B] mean of each sample's condition.
 at::Tensor condition_mean(const nn::TensorMap& tensors, Conditioning conditioning) {
-  return condition(tensors, conditioning).flatten(1).mean(1);
+  return condition(tensors, conditioning).mean(at::IntArrayRef{1, 2});
 }
 
 Status run_dense_field(const Case& c, const nn::TensorMap& tensors, Report& report) {

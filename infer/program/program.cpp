@@ -1,0 +1,97 @@
+#include "infer/program/program.h"
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "common/events.h"
+#include "common/log.h"
+#include "infer/program/one_shot.h"
+#include "infer/program/serve.h"
+
+namespace espalier::infer {
+namespace {
+
+void add_engine_options(CLI::App& app, EngineOptions& engine) {
+  engine.base = "models/nano";
+  app.add_option("--base", engine.base, "Folder of the base model")->capture_default_str();
+  app.add_option("--device", engine.device, "cpu, or cuda where there is one")->capture_default_str();
+  app.add_flag("--bf16", engine.bfloat16, "Run the denoiser in bfloat16");
+}
+
+void add_one_shot_options(CLI::App& app, OneShotOptions& options) {
+  GenerateRequest& request = options.request;
+  SamplerOverrides& sampler = request.sparse_structure;
+  add_engine_options(app, options.engine);
+  app.add_option("--image", options.image, "PNG, JPEG or WebP, best with a transparent background");
+  app.add_option("-o,--output", options.output, "GLB file to write");
+  app.add_option("--occupancy", options.occupancy, "Also write the occupied voxels as .npz");
+  app.add_option("--adapter", options.adapters, "FILE or FILE:SCALE (0..2); may be repeated")->allow_extra_args(false);
+  app.add_option("--background", options.background, "For images without transparency")
+      ->check(CLI::IsMember({"auto", "keyer", "none"}))
+      ->capture_default_str();
+  app.add_option("--seed", request.seed, "0..2147483647 (default: random)");
+  app.add_option("--resolution", request.resolution, "512 or 1024 (default: the base's smallest)");
+  app.add_option("--samples", request.samples, "Objects to generate, 1..8")->capture_default_str();
+  app.add_option("--steps", sampler.steps, "Sampler steps, 1..50 (default: the base's)");
+  app.add_option("--guidance", sampler.guidance_strength, "Guidance strength, 0..15 (default: the base's)");
+  app.add_option("--guidance-rescale", sampler.guidance_rescale, "0..1 (default: the base's)");
+  app.add_option("--rescale-t", sampler.rescale_t, "1..6 (default: the base's)");
+  app.add_flag("--pooled", request.pooled_structure, "Halve the voxel grid at resolution 512");
+}
+
+CLI::App* add_serve(CLI::App& app, ServeOptions& options) {
+  CLI::App* serve = app.add_subcommand("serve", "Run the gRPC inference service");
+  add_engine_options(*serve, options.engine);
+  serve->add_option("--listen", options.listen, "HOST:PORT")->capture_default_str();
+  serve->add_flag("--allow-plaintext-remote", options.allow_plaintext_remote,
+                  "Accept an address that is not loopback, without encryption");
+  serve->add_option("--coordinator", options.coordinator, "HOST:PORT to fetch adapters from by artefact id");
+  serve->add_option("--max-waiting", options.engine.max_waiting, "Requests that may wait for the running one")
+      ->check(CLI::Range(0, 1000))
+      ->capture_default_str();
+  return serve;
+}
+
+int exit_code(const Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kOk:
+      return kExitOk;
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kResourceExhausted:
+      return kExitInvalid;
+    default:
+      return kExitFailed;
+  }
+}
+
+Status missing(const char* option) { return absl::InvalidArgumentError(std::string(option) + " is required"); }
+
+}  // namespace
+
+int run_program(int argc, char** argv) {
+  CLI::App app("Image to 3D on a base model, with adapters.");
+  OneShotOptions one_shot;
+  ServeOptions serving;
+  add_one_shot_options(app, one_shot);
+  const CLI::App* serve_command = add_serve(app, serving);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kExitOk : kExitInvalid;
+  }
+  configure_log("infer", LogLevel::kInfo, LogFormat::kText);
+  Status status;
+  if (serve_command->parsed()) {
+    status = serve(serving);
+  } else if (one_shot.image.empty() || one_shot.output.empty()) {
+    status = missing(one_shot.image.empty() ? "--image" : "--output");
+  } else {
+    status = run_one_shot(std::move(one_shot));
+  }
+  if (!status.ok()) std::cerr << "espalier-infer: " << status.message() << "\n";
+  return exit_code(status);
+}
+
+}  // namespace espalier::infer

@@ -1,0 +1,202 @@
+#include "infer/server/inference_service.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+
+#include <thread>
+
+#include "common/files.h"
+#include "common/sha256.h"
+#include "rpc/channel.h"
+#include "rpc/server.h"
+#include "rpc/status.h"
+#include "tests/infer_support/tiny_base.h"
+
+namespace espalier::infer {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::Field;
+using ::testing::HasSubstr;
+
+// A server on a free port of this machine, in front of an engine with a random base.
+class InferenceServiceTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = new TempDir(*TempDir::create());
+    ASSERT_TRUE(write_tiny_base(folder_->path() / "base"));
+    ASSERT_TRUE(write_tiny_adapter(adapter_file(), 1));
+    EngineOptions options;
+    options.base = folder_->path() / "base";
+    auto engine = Engine::open(options);
+    ASSERT_TRUE(engine.ok()) << engine.status();
+    engine_ = engine->release();
+  }
+  static void TearDownTestSuite() {
+    delete engine_;
+    delete folder_;
+  }
+
+  void SetUp() override {
+    InferenceServiceOptions options;
+    options.scratch = folder_->path();
+    options.fetch_adapter = [](const std::string& id, const std::filesystem::path& file, std::stop_token) -> Status {
+      if (id != "art_good") return absl::NotFoundError("no artefact " + id);
+      ESP_ASSIGN(const std::string bytes, read_file(adapter_file()));
+      return write_file_atomic(file, bytes);
+    };
+    service_ = std::make_unique<InferenceService>(engine_, options);
+    ServerOptions server_options;
+    server_options.max_receive_bytes = kMaxRequestBytes;
+    auto server = RpcServer::start(server_options, {service_.get()});
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    channel_ = make_channel(server_->address());
+    stub_ = v1::InferenceService::NewStub(channel_);
+  }
+
+  static std::filesystem::path adapter_file() { return folder_->path() / "adapter.safetensors"; }
+
+  static v1::GenerateRequest request() {
+    v1::GenerateRequest request;
+    request.set_request_id("test-1");
+    request.set_image(picture());
+    request.set_seed(7);
+    return request;
+  }
+
+  struct Answer {
+    Status status;
+    std::vector<v1::GenerateEvent> events;
+    std::string file;
+  };
+
+  // Reads the whole stream; `on_event` may return false to cancel.
+  Answer call(const v1::GenerateRequest& request, const std::function<bool(const v1::GenerateEvent&)>& on_event = {}) {
+    grpc::ClientContext context;
+    set_deadline(context, std::chrono::seconds(60));
+    const auto reader = stub_->Generate(&context, request);
+    Answer answer;
+    v1::GenerateEvent event;
+    while (reader->Read(&event)) {
+      if (event.has_chunk()) answer.file += event.chunk().data();
+      answer.events.push_back(event);
+      if (on_event && !on_event(event)) context.TryCancel();
+    }
+    answer.status = from_grpc(reader->Finish());
+    return answer;
+  }
+
+  inline static TempDir* folder_ = nullptr;
+  inline static Engine* engine_ = nullptr;
+  std::unique_ptr<InferenceService> service_;
+  std::unique_ptr<RpcServer> server_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<v1::InferenceService::Stub> stub_;
+};
+
+TEST_F(InferenceServiceTest, StreamsStartProgressFileAndEnd) {
+  const Answer answer = call(request());
+  ASSERT_TRUE(answer.status.ok()) << answer.status;
+  ASSERT_TRUE(answer.events.front().has_started());
+  EXPECT_EQ(answer.events.front().started().request_id(), "test-1");
+  EXPECT_EQ(answer.events.front().started().seed(), 7u);
+  EXPECT_EQ(answer.events.front().started().base(), "tiny");
+  ASSERT_TRUE(answer.events.back().has_finished());
+  EXPECT_EQ(answer.events.back().finished().structure_resolution(), 8);
+  EXPECT_GT(answer.events.back().finished().active_voxels(), 0);
+  EXPECT_EQ(answer.events.back().finished().seconds_size(), 3);
+  bool named = false;
+  for (const auto& event : answer.events) {
+    if (!event.has_file()) continue;
+    named = true;
+    EXPECT_EQ(event.file().name(), "model.glb");
+    EXPECT_EQ(event.file().size_bytes(), static_cast<int64_t>(answer.file.size()));
+    EXPECT_EQ(event.file().sha256(), sha256_hex(answer.file));
+  }
+  EXPECT_TRUE(named);
+  EXPECT_EQ(answer.file.substr(0, 4), "glTF");
+}
+
+TEST_F(InferenceServiceTest, TakesAdaptersInlineAndByArtefact) {
+  const Answer plain = call(request());
+  v1::GenerateRequest with_bytes = request(), by_id = request();
+  with_bytes.add_adapters()->set_inline_file(*read_file(adapter_file()));
+  by_id.add_adapters()->set_artefact_id("art_good");
+  for (auto* adapted : {&with_bytes, &by_id}) adapted->mutable_adapters(0)->set_scale(2);
+  const Answer inline_answer = call(with_bytes), id_answer = call(by_id);
+  ASSERT_TRUE(inline_answer.status.ok()) << inline_answer.status;
+  EXPECT_NE(inline_answer.file, plain.file);
+  EXPECT_EQ(inline_answer.file, id_answer.file);
+}
+
+TEST_F(InferenceServiceTest, NamesEveryFaultyFieldAtOnce) {
+  v1::GenerateRequest bad = request();
+  bad.set_request_id("not allowed!");
+  bad.set_image("GIF89a");
+  bad.set_resolution(1536);
+  bad.mutable_sparse_structure()->set_steps(99);
+  bad.add_adapters();
+  bad.add_adapters()->set_inline_file("garbage");
+  const Answer answer = call(bad);
+  EXPECT_EQ(answer.status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(answer.events.empty()) << "nothing starts";
+  EXPECT_THAT(field_faults(answer.status),
+              ElementsAre(Field(&FieldFault::field, "request_id"), Field(&FieldFault::field, "adapters[0]"),
+                          Field(&FieldFault::field, "resolution"), Field(&FieldFault::field, "sparse_structure.steps"),
+                          Field(&FieldFault::field, "adapters[1]"), Field(&FieldFault::field, "image")));
+}
+
+TEST_F(InferenceServiceTest, MapsTheOtherRefusals) {
+  v1::GenerateRequest unknown = request(), texture = request(), opaque = request(), crowd = request();
+  unknown.add_adapters()->set_artefact_id("art_missing");
+  texture.set_stop_after(v1::DENOISER_TEXTURE);
+  opaque.set_image(opaque_picture());
+  for (int i = 0; i < 9; ++i) crowd.add_adapters()->set_inline_file("x");
+  const struct {
+    const v1::GenerateRequest& request;
+    absl::StatusCode code;
+    const char* message;
+  } rows[] = {{unknown, absl::StatusCode::kNotFound, "adapters[0].artefact_id"},
+              {texture, absl::StatusCode::kFailedPrecondition, "stop_after"},
+              {opaque, absl::StatusCode::kFailedPrecondition, "image"},
+              {crowd, absl::StatusCode::kInvalidArgument, "at most 8"}};
+  for (const auto& row : rows) {
+    const Answer answer = call(row.request);
+    EXPECT_EQ(answer.status.code(), row.code) << answer.status;
+    EXPECT_THAT(std::string(answer.status.message()), HasSubstr(row.message));
+  }
+}
+
+TEST_F(InferenceServiceTest, KeysOutTheBackgroundWhenAsked) {
+  v1::GenerateRequest opaque = request();
+  opaque.set_image(opaque_picture());
+  opaque.set_background_removal(v1::BACKGROUND_REMOVAL_KEYER);
+  EXPECT_TRUE(call(opaque).status.ok());
+}
+
+TEST_F(InferenceServiceTest, StopsWhenTheCallerCancels) {
+  v1::GenerateRequest slow = request();
+  slow.mutable_sparse_structure()->set_steps(50);
+  const Answer answer = call(slow, [](const v1::GenerateEvent& event) { return !event.has_started(); });
+  EXPECT_EQ(answer.status.code(), absl::StatusCode::kCancelled);
+  EXPECT_TRUE(call(request()).status.ok()) << "the engine is free again";
+}
+
+TEST_F(InferenceServiceTest, FinishesRunningRequestsOnShutdown) {
+  Answer answer;
+  std::atomic<bool> started = false;
+  std::jthread caller([&] {
+    answer = call(request(), [&](const v1::GenerateEvent&) { return started = true; });
+    started = true;
+  });
+  while (!started) std::this_thread::yield();
+  server_->shutdown(std::chrono::seconds(30));
+  caller.join();
+  EXPECT_TRUE(answer.status.ok()) << answer.status;
+  EXPECT_FALSE(answer.file.empty());
+}
+
+}  // namespace
+}  // namespace espalier::infer

@@ -1,0 +1,134 @@
+#include "tests/infer_support/tiny_base.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <torch/types.h>
+
+#include <nlohmann/json.hpp>
+
+#include "common/files.h"
+#include "image/codec.h"
+#include "nn/io/safetensors.h"
+#include "nn/lora/adapter_file.h"
+#include "nn/networks/dinov3.h"
+#include "nn/networks/ss_flow.h"
+#include "nn/networks/ss_vae.h"
+
+namespace espalier::infer {
+namespace {
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+const json kFlow = {{"resolution", 2},     {"in_channels", 4},  {"out_channels", 4},   {"model_channels", 32},
+                    {"cond_channels", 32}, {"num_blocks", 1},   {"num_heads", 2},      {"mlp_ratio", 2},
+                    {"pe_mode", "rope"},   {"share_mod", true}, {"qk_rms_norm", true}, {"qk_rms_norm_cross", true}};
+const json kDecoder = {{"out_channels", 1},
+                       {"latent_channels", 4},
+                       {"num_res_blocks", 1},
+                       {"channels", {8, 8, 8}},
+                       {"num_res_blocks_middle", 1}};
+const json kEncoder = {{"hidden_size", 32},        {"intermediate_size", 64}, {"num_hidden_layers", 1},
+                       {"num_attention_heads", 2}, {"patch_size", 16},        {"num_register_tokens", 1}};
+
+// Networks start with zeros in places; noise everywhere makes every weight count.
+nn::TensorMap shaken(const nn::TensorMap& parameters, uint64_t seed) {
+  auto generator = at::detail::createCPUGenerator(seed);
+  nn::TensorMap out;
+  for (const auto& [name, tensor] : parameters) {
+    out[name] = tensor + 0.1 * torch::randn(tensor.sizes(), generator, torch::kFloat32);
+  }
+  return out;
+}
+
+bool write_model(const fs::path& stem, const char* name, const json& args, const nn::TensorMap& weights) {
+  return write_file_atomic(stem.string() + ".json", json{{"name", name}, {"args", args}}.dump()).ok() &&
+         nn::write_safetensors(stem.string() + ".safetensors", weights).ok();
+}
+
+json sampler(double strength, double rescale) {
+  return {{"name", "FlowEulerGuidanceIntervalSampler"},
+          {"args", {{"sigma_min", 1e-5}}},
+          {"params",
+           {{"steps", 4},
+            {"guidance_strength", strength},
+            {"guidance_rescale", rescale},
+            {"guidance_interval", {0.6, 1.0}},
+            {"rescale_t", 3.0}}}};
+}
+
+bool write_descriptions(const fs::path& folder) {
+  const json pipeline = {
+      {"name", "Trellis2ImageTo3DPipeline"},
+      {"args",
+       {{"models", {{"sparse_structure_flow_model", "ckpts/flow"}, {"sparse_structure_decoder", "ckpts/decoder"}}},
+        {"sparse_structure_sampler", sampler(3, 0.5)},
+        {"image_cond_model", {{"name", "DinoV3FeatureExtractor"}, {"args", {{"model_name", "encoder"}}}}}}}};
+  const json own = {{"name", "tiny"}, {"licence", "MIT"}, {"grid_scale", 0.125}, {"tiers", {512}}};
+  return write_file_atomic(folder / "pipeline.json", pipeline.dump()).ok() &&
+         write_file_atomic(folder / "espalier.json", own.dump()).ok();
+}
+
+bool write_networks(const fs::path& folder) {
+  const auto flow = nn::FlowConfig::parse(kFlow);
+  const auto decoder = nn::SsVaeConfig::parse(kDecoder);
+  const auto encoder = nn::DinoV3Config::parse(kEncoder);
+  if (!flow.ok() || !decoder.ok() || !encoder.ok()) return false;
+  const auto generator = at::detail::createCPUGenerator(5);
+  return write_model(folder / "ckpts/flow", "SparseStructureFlowModel", kFlow,
+                     shaken(nn::SparseStructureFlow::init_parameters(*flow, generator), 1)) &&
+         write_model(folder / "ckpts/decoder", "SparseStructureDecoder", kDecoder,
+                     shaken(nn::SparseStructureDecoder::init_parameters(*decoder, generator), 2)) &&
+         write_file_atomic(folder / "encoder/config.json", kEncoder.dump()).ok() &&
+         nn::write_safetensors(folder / "encoder/model.safetensors",
+                               shaken(nn::DinoV3::init_parameters(*encoder, generator), 3))
+             .ok();
+}
+
+image::Image rectangle(uint8_t ground_value, uint8_t ground_alpha) {
+  image::Image image{48, 40, 4, {}};
+  for (int i = 0; i < 48 * 40; ++i) {
+    const bool inside = i % 48 >= 10 && i % 48 < 35 && i / 48 >= 8 && i / 48 < 30;
+    const auto value = [&](int c) { return inside ? static_cast<uint8_t>(c == 0 ? 200 : 30) : ground_value; };
+    image.pixels.insert(image.pixels.end(), {value(0), value(1), value(2), inside ? uint8_t{255} : ground_alpha});
+  }
+  return image;
+}
+
+}  // namespace
+
+bool write_tiny_base(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder / "ckpts", error);
+  fs::create_directories(folder / "encoder", error);
+  return !error && write_descriptions(folder) && write_networks(folder);
+}
+
+bool write_tiny_adapter(const fs::path& file, uint64_t seed, const std::string& denoiser,
+                        const std::string& base_sha256) {
+  const auto config = nn::FlowConfig::parse(kFlow);
+  const auto suffixes = nn::target_suffixes("attn+mlp");
+  if (!config.ok() || !suffixes.ok()) return false;
+  const auto generator = at::detail::createCPUGenerator(5);
+  auto network = nn::SparseStructureFlow::create(*config, nn::SparseStructureFlow::init_parameters(*config, generator));
+  if (!network.ok()) return false;
+  nn::LoraConfig lora;
+  lora.rank = 4;
+  lora.alpha = 4;
+  lora.target_suffixes = *suffixes;
+  auto adapter = nn::make_adapter((*network)->lora_targets(), lora, seed);
+  if (!adapter.ok()) return false;
+  auto noise = at::detail::createCPUGenerator(seed);
+  for (auto& [module, pair] : adapter->modules) {
+    pair.b = 0.5 * torch::randn(pair.b.sizes(), noise, torch::kFloat32);
+  }
+  nn::AdapterInfo info;
+  info.denoiser = denoiser;
+  info.base_sha256 = base_sha256;
+  return nn::write_adapter(file, *adapter, info).ok();
+}
+
+std::string picture() { return image::encode_png(rectangle(0, 0)).value_or(""); }
+
+std::string opaque_picture() { return image::encode_png(rectangle(255, 255)).value_or(""); }
+
+}  // namespace espalier::infer
