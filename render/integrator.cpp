@@ -1,0 +1,151 @@
+#include "render/integrator.h"
+
+#include <limits>
+#include <numbers>
+
+namespace espalier::render {
+namespace {
+
+constexpr float kPi = std::numbers::pi_v<float>;
+constexpr float kFar = std::numeric_limits<float>::infinity();
+constexpr int kMaxTransparent = 3, kMaxDepth = 12;
+constexpr float kIndirectClamp = 10;
+
+V3 clamp_indirect(V3 light) {
+  const float total = sum(light);
+  return total > 3 * kIndirectClamp ? light * (3 * kIndirectClamp / total) : light;
+}
+
+V3 leave(const Surface& s, V3 direction) {
+  const float scale = 2e-5f * std::max(1.0f, length(s.position));
+  return s.position + s.geometric_normal * (dot(s.geometric_normal, direction) < 0 ? -scale : scale);
+}
+
+// The cone under which a light is seen: 1 - cos of its half angle; 0 when the point lies inside the light.
+float cone(const PointLight& light, V3 from, V3& axis, float& distance) {
+  axis = V3(light.position) - from;
+  distance = length(axis);
+  if (distance <= light.radius) return 0;
+  axis = axis * (1 / distance);
+  const float sin2 = light.radius * light.radius / (distance * distance);
+  return sin2 / (1 + std::sqrt(1 - sin2));
+}
+
+float power_heuristic(float a, float b) { return a * a / (a * a + b * b); }
+
+}  // namespace
+
+float Integrator::transmittance(V3 origin, V3 direction, float t_max) const {
+  if (!geometry_.translucent) return bvh_.occluded(origin, direction, t_max) ? 0 : 1;
+  float passed = 1;
+  for (int i = 0; i <= kMaxTransparent; ++i) {
+    Hit hit;
+    if (!bvh_.intersect(origin, direction, t_max, hit)) return passed;
+    const float alpha = geometry_.alpha(hit, mask_as_blend_);
+    passed *= 1 - alpha;
+    if (passed <= 0) return 0;
+    const Surface s = geometry_.surface(origin, direction, hit, mask_as_blend_);
+    origin = leave(s, direction);
+    t_max -= hit.t;
+  }
+  return 0;
+}
+
+V3 Integrator::direct(const Surface& surface, V3 view, PathSampler& random) const {
+  V3 light_sum;
+  for (const PointLight& light : lighting_.lights) {
+    const Pair u = random.next();
+    V3 axis, t, b;
+    float distance;
+    const float extent = cone(light, surface.position, axis, distance);
+    if (extent <= 0) continue;
+    frame(axis, t, b);
+    const float c = 1 - u.u * extent, s = std::sqrt(std::max(0.0f, u.u * extent * (1 + c))), phi = 2 * kPi * u.v;
+    const V3 direction = normalize(t * (s * std::cos(phi)) + b * (s * std::sin(phi)) + axis * c);
+    const BsdfValue value = evaluate(surface, view, direction);
+    if (value.pdf <= 0) continue;
+    const float passed = transmittance(leave(surface, direction), direction, distance - light.radius);
+    if (passed <= 0) continue;
+    const float pdf = 1 / (2 * kPi * extent);
+    light_sum += value.f_cos * (light.radiance() * passed * power_heuristic(pdf, value.pdf) / pdf);
+  }
+  return light_sum;
+}
+
+V3 Integrator::escaped(V3 origin, V3 direction, float pdf) const {
+  for (const PointLight& light : lighting_.lights) {
+    V3 axis;
+    float distance;
+    const float extent = cone(light, origin, axis, distance);
+    // 1 - cos of the angle to the axis, without cancellation.
+    const V3 off = direction - axis;
+    if (extent <= 0 || 0.5f * dot(off, off) > extent) continue;
+    return V3(light.radiance() * power_heuristic(pdf, 1 / (2 * kPi * extent)));
+  }
+  return V3(lighting_.environment);
+}
+
+// Follows a scattered ray through transparent layers, each passed with probability 1 - alpha. False when it escapes.
+bool Integrator::next_surface(V3& origin, V3 direction, float lobe, Surface& surface, bool& blocked) const {
+  blocked = false;
+  for (int i = 0; i <= kMaxTransparent; ++i) {
+    Hit hit;
+    if (!bvh_.intersect(origin, direction, kFar, hit)) return false;
+    surface = geometry_.surface(origin, direction, hit, mask_as_blend_);
+    if (lobe < surface.alpha || surface.alpha >= 1) return true;
+    lobe = (lobe - surface.alpha) / (1 - surface.alpha);
+    origin = leave(surface, direction);
+  }
+  blocked = true;
+  return true;
+}
+
+V3 Integrator::reflected(Surface surface, V3 view, PathSampler& random) const {
+  V3 light_sum, throughput(1);
+  int diffuse = 0, glossy = 0;
+  for (int depth = 0; depth < kMaxDepth; ++depth) {
+    V3 here = throughput * (surface.emission + direct(surface, view, random));
+    light_sum += depth > 0 ? clamp_indirect(here) : here;
+    BsdfSample sample;
+    const Pair pick = random.next();
+    const Pair u = random.next();
+    if (!sample_bsdf(surface, view, pick.u, u, sample)) break;
+    throughput = throughput * sample.value.f_cos * (1 / sample.value.pdf);
+    if (sum(throughput) <= 0) break;
+    (sample.glossy ? glossy : diffuse) += 1;
+    V3 origin = leave(surface, sample.direction);
+    const V3 start = surface.position;
+    bool blocked;
+    if (!next_surface(origin, sample.direction, pick.v, surface, blocked)) {
+      here = throughput * escaped(start, sample.direction, sample.value.pdf);
+      light_sum += depth > 0 ? clamp_indirect(here) : here;
+      break;
+    }
+    if (blocked || diffuse > 1 || glossy > 1) break;
+    view = -sample.direction;
+  }
+  return light_sum;
+}
+
+Radiance Integrator::trace(V3 origin, V3 direction, PathSampler& random) const {
+  Radiance result;
+  float passed = 1;
+  // Layers are split, not drawn: choosing one at random would be the main noise of translucent assets.
+  for (int layer = 0;; ++layer) {
+    Hit hit;
+    if (!bvh_.intersect(origin, direction, kFar, hit)) return result;
+    if (layer > kMaxTransparent) break;
+    const Surface surface = geometry_.surface(origin, direction, hit, mask_as_blend_);
+    if (surface.alpha > 0) {
+      result.color += reflected(surface, -direction, random) * (passed * surface.alpha);
+      result.alpha += passed * surface.alpha;
+    }
+    passed *= 1 - surface.alpha;
+    if (passed < 1e-4f) return result;
+    origin = leave(surface, direction);
+  }
+  result.alpha += passed;
+  return result;
+}
+
+}  // namespace espalier::render

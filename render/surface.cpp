@@ -1,0 +1,150 @@
+#include "render/surface.h"
+
+namespace espalier::render {
+namespace {
+
+using mesh::Wrap;
+
+int wrap(int i, int n, Wrap mode) {
+  if (mode == Wrap::kClamp) return std::clamp(i, 0, n - 1);
+  const int period = mode == Wrap::kMirror ? 2 * n : n;
+  i %= period;
+  if (i < 0) i += period;
+  return i < n ? i : period - 1 - i;
+}
+
+struct TexturePoint {
+  float u, v;
+};
+
+// One stored channel in [0, 1], filtered between texels as stored.
+float lookup(const Geometry& g, const mesh::Texture& texture, TexturePoint at, int channel) {
+  const image::Image& image = g.images[texture.image];
+  if (channel >= image.channels) {
+    if (channel == 3) return 1;
+    channel = image.channels == 1 ? 0 : image.channels - 1;
+  }
+  // Far-out coordinates lose all their fraction bits; bounding them keeps the conversion to int defined.
+  const float x = std::clamp(at.u, -1e4f, 1e4f) * image.width, y = std::clamp(at.v, -1e4f, 1e4f) * image.height;
+  const auto texel = [&](int i, int j) {
+    return image.at(wrap(i, image.width, texture.wrap_u), wrap(j, image.height, texture.wrap_v))[channel] / 255.0f;
+  };
+  if (texture.filter == mesh::Filter::kNearest)
+    return texel(static_cast<int>(std::floor(x)), static_cast<int>(std::floor(y)));
+  const float fx = std::floor(x - 0.5f), fy = std::floor(y - 0.5f), a = x - 0.5f - fx, b = y - 0.5f - fy;
+  const int i = static_cast<int>(fx), j = static_cast<int>(fy);
+  return (texel(i, j) * (1 - a) + texel(i + 1, j) * a) * (1 - b) +
+         (texel(i, j + 1) * (1 - a) + texel(i + 1, j + 1) * a) * b;
+}
+
+float to_linear(float s) { return s <= 0.04045f ? s / 12.92f : std::pow((s + 0.055f) / 1.055f, 2.4f); }
+
+V3 lookup_color(const Geometry& g, const mesh::Texture& t, TexturePoint at) {
+  return {to_linear(lookup(g, t, at, 0)), to_linear(lookup(g, t, at, 1)), to_linear(lookup(g, t, at, 2))};
+}
+
+struct Weights {
+  float a, b, c;
+  explicit Weights(const Hit& hit) : a(1 - hit.u - hit.v), b(hit.u), c(hit.v) {}
+};
+
+TexturePoint texture_point(const Geometry::Corner* p, Weights w) {
+  return {p[0].u * w.a + p[1].u * w.b + p[2].u * w.c, p[0].v * w.a + p[1].v * w.b + p[2].v * w.c};
+}
+
+float color_channel(const Geometry::Corner* p, Weights w, int i) {
+  return p[0].color[i] * w.a + p[1].color[i] * w.b + p[2].color[i] * w.c;
+}
+
+// The tangent-space normal of the map, turned into the frame of the face's texture coordinates.
+V3 bend(const V3* x, const Geometry::Corner* p, V3 normal, V3 map) {
+  const V3 e1 = x[1] - x[0], e2 = x[2] - x[0];
+  const float u1 = p[1].u - p[0].u, v1 = p[1].v - p[0].v, u2 = p[2].u - p[0].u, v2 = p[2].v - p[0].v;
+  const float det = u1 * v2 - u2 * v1;
+  if (det == 0) return normal;
+  V3 tangent = (e1 * v2 - e2 * v1) * (1 / det);
+  tangent = tangent - normal * dot(normal, tangent);
+  if (length(tangent) == 0) return normal;
+  tangent = normalize(tangent);
+  // v grows downwards in the picture while the map's green axis points up.
+  const V3 bitangent = cross(normal, tangent) * (det > 0 ? -1.0f : 1.0f);
+  return normalize(tangent * map.x + bitangent * map.y + normal * map.z, normal);
+}
+
+}  // namespace
+
+Geometry Geometry::from(const mesh::Scene& scene) {
+  Geometry g;
+  g.materials = scene.materials;
+  g.materials.push_back(mesh::default_material());
+  g.images = scene.images;
+  const int none = static_cast<int>(scene.materials.size());
+  for (const mesh::Material& m : scene.materials) g.translucent |= m.alpha_mode != mesh::AlphaMode::kOpaque;
+  for (const mesh::Mesh& m : scene.meshes) {
+    for (size_t f = 0; f < m.triangles.size(); ++f) {
+      const int id = f < m.material_ids.size() ? m.material_ids[f] : -1;
+      g.faces.push_back({id < 0 ? none : id, !m.normals.empty()});
+      for (const uint32_t i : m.triangles[f]) {
+        Corner corner;
+        if (!m.normals.empty()) corner.normal = V3(m.normals[i]);
+        if (!m.uvs.empty()) corner.u = m.uvs[i][0], corner.v = m.uvs[i][1];
+        if (!m.colors.empty()) corner.color = m.colors[i];
+        g.positions.push_back(V3(m.positions[i]));
+        g.corners.push_back(corner);
+      }
+    }
+  }
+  return g;
+}
+
+float Geometry::alpha(const Hit& hit, bool mask_as_blend) const {
+  const mesh::Material& m = materials[faces[hit.triangle].material];
+  if (m.alpha_mode == mesh::AlphaMode::kOpaque) return 1;
+  const Corner* p = &corners[3 * size_t{hit.triangle}];
+  const Weights w(hit);
+  float value = m.alpha * color_channel(p, w, 3);
+  if (m.alpha_texture) value *= lookup(*this, *m.alpha_texture, texture_point(p, w), m.alpha_texture->channel);
+  if (m.alpha_mode == mesh::AlphaMode::kMask && !mask_as_blend) return value >= m.alpha_cutoff ? 1 : 0;
+  return std::clamp(value, 0.0f, 1.0f);
+}
+
+Surface Geometry::surface(V3 origin, V3 direction, const Hit& hit, bool mask_as_blend) const {
+  const Face& face = faces[hit.triangle];
+  const mesh::Material& m = materials[face.material];
+  const V3* x = &positions[3 * size_t{hit.triangle}];
+  const Corner* p = &corners[3 * size_t{hit.triangle}];
+  const Weights w(hit);
+  const TexturePoint at = texture_point(p, w);
+  Surface s;
+  s.position = x[0] * w.a + x[1] * w.b + x[2] * w.c;
+  s.geometric_normal = normalize(cross(x[1] - x[0], x[2] - x[0]), normalize(origin - s.position));
+  s.normal = face.smooth ? normalize(p[0].normal * w.a + p[1].normal * w.b + p[2].normal * w.c, s.geometric_normal)
+                         : s.geometric_normal;
+  if (dot(s.normal, s.geometric_normal) < 0) s.geometric_normal = -s.geometric_normal;
+  if (m.normal_texture) {
+    const auto axis = [&](int i) { return 2 * lookup(*this, *m.normal_texture, at, i) - 1; };
+    s.normal = bend(x, p, s.normal, {axis(0), axis(1), axis(2)});
+  }
+  // Both sides are shaded; each normal is turned to the viewer on its own.
+  if (dot(s.geometric_normal, direction) > 0) s.geometric_normal = -s.geometric_normal, s.normal = -s.normal;
+  V3 base = V3(m.base_color) * V3{color_channel(p, w, 0), color_channel(p, w, 1), color_channel(p, w, 2)};
+  if (m.base_color_texture) base = base * lookup_color(*this, *m.base_color_texture, at);
+  float metallic = m.metallic;
+  s.roughness = m.roughness;
+  if (m.metallic_texture) metallic *= lookup(*this, *m.metallic_texture, at, m.metallic_texture->channel);
+  if (m.roughness_texture) s.roughness *= lookup(*this, *m.roughness_texture, at, m.roughness_texture->channel);
+  s.alpha = alpha(hit, mask_as_blend);
+  if (m.unlit) {
+    s.emission = base;
+    s.has_specular = false;
+    return s;
+  }
+  s.emission = V3(m.emissive);
+  if (m.emissive_texture) s.emission = s.emission * lookup_color(*this, *m.emissive_texture, at);
+  s.diffuse = base * (1 - metallic);
+  s.specular = V3(0.04f * (1 - metallic)) + base * metallic;
+  s.has_specular = face.material + 1 < static_cast<int>(materials.size());
+  return s;
+}
+
+}  // namespace espalier::render

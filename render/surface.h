@@ -1,0 +1,32 @@
+#pragma once
+
+#include "render/bsdf.h"
+#include "render/bvh.h"
+
+namespace espalier::render {
+
+// The triangles and materials of a scene, flattened for shading. Owns copies of everything.
+struct Geometry {
+  struct Corner {
+    V3 normal;
+    float u = 0, v = 0;
+    mesh::Vec4 color{1, 1, 1, 1};
+  };
+  struct Face {
+    int material = 0;
+    bool smooth = false;
+  };
+  std::vector<V3> positions;              // [3F]
+  std::vector<Corner> corners;            // [3F]
+  std::vector<Face> faces;                // [F]
+  std::vector<mesh::Material> materials;  // the last one stands for "no material"
+  std::vector<image::Image> images;
+  bool translucent = false;  // some material may have alpha below 1
+
+  static Geometry from(const mesh::Scene& scene);
+  // What a ray along `direction` sees at `hit`.
+  Surface surface(V3 origin, V3 direction, const Hit& hit, bool mask_as_blend) const;
+  float alpha(const Hit& hit, bool mask_as_blend) const;
+};
+
+}  // namespace espalier::render
