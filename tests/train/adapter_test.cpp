@@ -106,7 +106,7 @@ class AdapterFileTest : public testing::Test {
   TempDir folder_ = *TempDir::create("adapter_test");
   Layers layers_;
   LoraAdapter adapter_ = random_adapter(layers_.targets);
-  AdapterInfo info_AdapterInfo{"sparse_structure", 512, "flow", "ab", 0, 0, "AdamW", 0, "", "", ""};
+  AdapterInfo info_{"sparse_structure", 512, "flow", "ab", 0, 0, "AdamW", 0, "", "", ""};
 };
 
 TEST_F(AdapterFileTest, ComesBackAsWritten) {
