@@ -130,7 +130,7 @@ void transform_mesh(const Transform& map, Mesh& mesh) {
     const auto q = map.point({p[0], p[1], p[2]});
     for (int a = 0; a < 3; ++a) p[a] = static_cast<float>(q[a]);
   }
-  // The cofactor matrix carries normals under any affine map, also a singular one.
+  // The cofactor matrix (here by columns) carries normals under any affine map, also a singular one.
   const auto& m = map.m;
   const double sign = map.determinant() < 0 ? -1 : 1;
   const std::array<double, 9> cofactor = {
@@ -140,7 +140,7 @@ void transform_mesh(const Transform& map, Mesh& mesh) {
   for (Vec3& n : mesh.normals) {
     std::array<double, 3> out{};
     for (int r = 0; r < 3; ++r) {
-      out[r] = sign * (cofactor[r * 3] * n[0] + cofactor[r * 3 + 1] * n[1] + cofactor[r * 3 + 2] * n[2]);
+      out[r] = sign * (cofactor[r] * n[0] + cofactor[3 + r] * n[1] + cofactor[6 + r] * n[2]);
     }
     const double length = std::sqrt(out[0] * out[0] + out[1] * out[1] + out[2] * out[2]);
     const bool usable = length > 0 && std::isfinite(length);
