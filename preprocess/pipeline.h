@@ -69,7 +69,7 @@ struct PreprocessResult {
 };
 
 // INVALID_ARGUMENT: a bad config, a malicious archive, a bad manifest.csv, no usable asset, a prepared dataset of
-// another resolution, encoder or view count. NOT_FOUND: input or base. RESOURCE_EXHAUSTED: archive over a limit.
+// another resolution or encoder. NOT_FOUND: input or base. RESOURCE_EXHAUSTED: archive over a limit.
 // CANCELLED: `stop`; finished objects stay in the work folder. A broken asset is not an error of the run.
 // The same input, config and base give a byte-identical zip, for any number of threads.
 Result<PreprocessResult> preprocess(const PreprocessConfig& config, std::stop_token stop,

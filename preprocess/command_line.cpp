@@ -1,0 +1,88 @@
+#include "preprocess/command_line.h"
+
+#include <CLI/CLI.hpp>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/events.h"
+
+namespace espalier::preprocess {
+namespace {
+
+// Numbers are read as text, so that all faults can be told at once.
+struct Texts {
+  std::string input, output, base, work_dir;
+  std::string resolution = "512", seed = "0", views = "16", render_resolution = "0", render_samples = "32",
+              threads = "0", progress_fd = "-1";
+};
+
+void declare(CLI::App& app, Texts& texts) {
+  app.add_option("input", texts.input, "zip of assets, folder, single asset, or a prepared dataset");
+  app.add_option("-o,--output", texts.output, "prepared dataset to write (.zip)");
+  app.add_option("--base", texts.base, "folder of the base model");
+  app.add_option("--resolution", texts.resolution, "512 or 1024")->capture_default_str();
+  app.add_option("--seed", texts.seed, "of cameras, lights and path tracing")->capture_default_str();
+  app.add_option("--views", texts.views, "condition views per object, 1..150")->capture_default_str();
+  app.add_option("--render-resolution", texts.render_resolution, "pixels, 64..2048; 0: 1024 x grid scale of the base")
+      ->capture_default_str();
+  app.add_option("--render-samples", texts.render_samples, "per pixel, 1..4096")->capture_default_str();
+  app.add_option("--threads", texts.threads, "CPU threads; 0: one per core")->capture_default_str();
+  app.add_option("--work-dir", texts.work_dir, "keeps finished objects, so that a stopped run can go on");
+  app.add_option("--progress-fd", texts.progress_fd, "descriptor for progress events as JSON lines");
+  app.allow_extras();
+}
+
+template <class T>
+void number(const char* name, const std::string& text, T& value, std::vector<std::string>& faults) {
+  if (!absl::SimpleAtoi(text, &value)) faults.push_back(absl::StrCat(name, ": \"", text, "\" is not a whole number"));
+}
+
+}  // namespace
+
+Status parse_command_line(int argc, const char* const* argv, CommandLine& line) {
+  CLI::App app("Makes a prepared dataset of 3D assets: structure latents and condition views.", "espalier-preprocess");
+  Texts texts;
+  declare(app, texts);
+  std::vector<std::string> faults;
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    line.help = app.help();
+    return absl::OkStatus();
+  } catch (const CLI::ParseError& error) {
+    faults.push_back(error.what());
+  }
+  for (const std::string& extra : app.remaining()) faults.push_back(absl::StrCat(extra, ": unknown argument"));
+  PreprocessConfig& config = line.config;
+  config.input = texts.input;
+  config.output = texts.output;
+  config.base = texts.base;
+  config.work_dir = texts.work_dir;
+  number("resolution", texts.resolution, config.resolution, faults);
+  number("seed", texts.seed, config.seed, faults);
+  number("views", texts.views, config.views, faults);
+  number("render-resolution", texts.render_resolution, config.render_resolution, faults);
+  number("render-samples", texts.render_samples, config.render_samples, faults);
+  number("threads", texts.threads, config.threads, faults);
+  number("progress-fd", texts.progress_fd, line.progress_fd, faults);
+  if (const Status status = validate(config); !status.ok()) faults.push_back(std::string(status.message()));
+  if (faults.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrJoin(faults, "\n"));
+}
+
+int exit_code(const Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kOk:
+      return kExitOk;
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kNotFound:
+      return kExitInvalid;
+    case absl::StatusCode::kCancelled:
+      return kExitCancelled;
+    default:
+      return kExitFailed;
+  }
+}
+
+}  // namespace espalier::preprocess

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+
+#include "common/status.h"
+#include "preprocess/pipeline.h"
+
+namespace espalier::preprocess {
+
+struct CommandLine {
+  PreprocessConfig config;
+  int progress_fd = -1;  // events go here; -1: lines for people on stderr
+  std::string help;      // not empty: print it and leave with 0
+};
+
+// INVALID_ARGUMENT lists every fault of the arguments, one per line; `line` then still says where events are to go.
+Status parse_command_line(int argc, const char* const* argv, CommandLine& line);
+
+// The exit code of common/events.h a status stands for.
+int exit_code(const Status& status);
+
+}  // namespace espalier::preprocess

@@ -1,0 +1,248 @@
+#include "preprocess/pipeline.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <system_error>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "archive/zip_writer.h"
+#include "common/files.h"
+#include "common/sha256.h"
+#include "dataset/layout.h"
+#include "dataset/reader.h"
+#include "dataset/writer.h"
+#include "nn/io/base_model.h"
+#include "preprocess/asset_source.h"
+#include "preprocess/discovery.h"
+#include "preprocess/import_asset.h"
+#include "preprocess/object_run.h"
+
+namespace espalier::preprocess {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kRecipe = 1;  // raised when the same asset gives other files than before
+constexpr int kTopTier = 1024, kOccupancySide = 64;
+
+// A whole number of cells, or INVALID_ARGUMENT naming the base.
+Result<int> scaled(int side, const nn::BaseModel& base) {
+  const double exact = side * base.grid_scale();
+  const int whole = static_cast<int>(std::lround(exact));
+  if (whole < 1 || std::abs(exact - whole) > 1e-9)
+    return absl::InvalidArgumentError(
+        absl::StrCat("base ", base.name(), ": grid_scale ", base.grid_scale(), " does not divide ", side));
+  return whole;
+}
+
+// Everything about a run that is known before its first asset is read.
+struct Plan {
+  ObjectSettings settings;
+  std::string base_name;
+  double grid_scale = 1;
+  std::unique_ptr<StructureEncoder> encoder;
+  int threads = 1;
+
+  // Names all that the files of an object depend on besides the asset.
+  std::string key() const {
+    const auto& s = settings;
+    const nlohmann::json parts = {{"recipe", kRecipe},
+                                  {"encoder", encoder->sha256()},
+                                  {"views", s.views},
+                                  {"size", s.render_size},
+                                  {"samples", s.render_samples},
+                                  {"seed", s.seed},
+                                  {"voxels", s.voxel_resolution},
+                                  {"ss", s.ss_resolution}};
+    return sha256_hex(parts.dump()).substr(0, 16);
+  }
+};
+
+Result<Plan> make_plan(const PreprocessConfig& config) {
+  Plan plan;
+  ESP_ASSIGN(const nn::BaseModel base, nn::BaseModel::open(config.base));
+  if (std::find(base.tiers().begin(), base.tiers().end(), config.resolution) == base.tiers().end())
+    return absl::InvalidArgumentError(absl::StrCat("resolution ", config.resolution, ": the base ", base.name(),
+                                                   " has only ", absl::StrJoin(base.tiers(), ", ")));
+  ObjectSettings& settings = plan.settings;
+  ESP_ASSIGN(settings.voxel_resolution, scaled(kTopTier, base));
+  ESP_ASSIGN(settings.ss_resolution, scaled(kOccupancySide, base));
+  ESP_ASSIGN(plan.encoder, StructureEncoder::load(base));
+  plan.base_name = base.name();
+  plan.grid_scale = base.grid_scale();
+  plan.threads =
+      config.threads > 0 ? config.threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  settings.importer = config.importer.empty() ? default_importer() : config.importer;
+  settings.sandbox = config.sandbox;
+  settings.views = config.views;
+  settings.render_size = config.render_resolution > 0 ? config.render_resolution : settings.voxel_resolution;
+  settings.render_samples = config.render_samples;
+  settings.seed = config.seed;
+  settings.latent_folder = dataset::ss_latent_folder(plan.encoder->name(), settings.ss_resolution);
+  settings.occupancy_folder = dataset::ss_occupancy_folder(settings.ss_resolution);
+  settings.render_folder = "renders_cond";
+  return plan;
+}
+
+dataset::SourceRecord count(const std::vector<dataset::ObjectRecord>& objects, std::string archive_sha256) {
+  dataset::SourceRecord source;
+  source.archive_sha256 = std::move(archive_sha256);
+  source.files_discovered = static_cast<int64_t>(objects.size());
+  for (const auto& object : objects) {
+    source.prepared += object.status == "ok" ? 1 : 0;
+    source.failed += object.status == "failed" ? 1 : 0;
+    source.duplicates += object.status == "duplicate" ? 1 : 0;
+    source.excluded += object.status == "excluded" ? 1 : 0;
+  }
+  source.unique_objects = source.prepared + source.failed;
+  return source;
+}
+
+dataset::Manifest make_manifest(const PreprocessConfig& config, const Plan& plan,
+                                std::vector<dataset::ObjectRecord> objects, std::string archive_sha256) {
+  const ObjectSettings& settings = plan.settings;
+  dataset::Manifest manifest;
+  manifest.generator_version = ESP_VERSION;
+  manifest.base = plan.base_name;
+  manifest.resolution = config.resolution;
+  manifest.grid_scale = plan.grid_scale;
+  manifest.ss_resolution = settings.ss_resolution;
+  manifest.source = count(objects, std::move(archive_sha256));
+  manifest.stages["sparse_structure"] = {true, manifest.source.prepared, ""};
+  manifest.stages["geometry"] = {false, 0, "not_prepared"};
+  manifest.stages["texture"] = {false, 0, "not_prepared"};
+  manifest.folders = {{"ss_latent", settings.latent_folder},
+                      {"ss_occupancy", settings.occupancy_folder},
+                      {"render_cond", settings.render_folder},
+                      {"asset_stats", "asset_stats"}};
+  manifest.encoders["ss"] = {plan.encoder->name(), plan.encoder->sha256(), "fp32"};
+  manifest.render = {settings.views, settings.render_size, settings.render_samples, "espalier-embree",
+                     "filmic",       settings.seed};
+  manifest.objects = std::move(objects);
+  return manifest;
+}
+
+// No asset was usable: say why, for the first few.
+Status nothing_usable(const std::vector<dataset::ObjectRecord>& objects) {
+  std::vector<std::string> reasons;
+  for (const auto& object : objects) {
+    if (object.error && reasons.size() < 5)
+      reasons.push_back(absl::StrCat(object.path, ": ", object.error->code, ": ", object.error->message));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("no usable asset in the input", reasons.empty() ? "" : "; ", absl::StrJoin(reasons, "; ")));
+}
+
+Result<PreprocessResult> finish(PreprocessResult result, const fs::path& output) {
+  std::error_code error;
+  result.path = output;
+  result.bytes = fs::file_size(output, error);
+  ESP_ASSIGN(result.sha256, sha256_hex_of_file(output));
+  return result;
+}
+
+Result<PreprocessResult> prepare_assets(const PreprocessConfig& config, const Plan& given, const fs::path& work,
+                                        std::stop_token stop, const PreprocessObserver& observer) {
+  ESP_ASSIGN(const TempDir scratch, TempDir::create("assets", work));
+  ESP_ASSIGN(const AssetSource source, open_assets(config.input, scratch.path(), stop));
+  ESP_ASSIGN(const std::vector<Asset> assets, discover(source, stop));
+  if (observer.started) observer.started(static_cast<int64_t>(assets.size()));
+  ObjectSettings settings = given.settings;
+  settings.root = source.root;
+  settings.scratch = scratch.path();
+  const int workers = std::min<int>(given.threads, static_cast<int>(assets.size()));
+  settings.threads = std::max(1, given.threads / workers);
+  ESP_ASSIGN(const ObjectStore store, ObjectStore::open(work, given.key()));
+  ESP_ASSIGN(auto objects, prepare_all(assets, settings, workers, *given.encoder, store, stop, observer));
+  dataset::FilesOnDisk files;
+  for (size_t i = 0; i < assets.size(); ++i) {
+    for (const auto& file : objects[i].files) files[file.path] = store.folder(assets[i]) / file.path;
+  }
+  const dataset::Manifest manifest = make_manifest(config, given, std::move(objects), source.sha256);
+  if (manifest.source.prepared == 0) return nothing_usable(manifest.objects);
+  ESP_TRY(dataset::write_dataset(manifest, files, config.output));
+  PreprocessResult result;
+  result.dataset_id = dataset::dataset_id(manifest);
+  result.objects = manifest.source.prepared;
+  result.failed = manifest.source.failed;
+  result.duplicates = manifest.source.duplicates;
+  return finish(std::move(result), config.output);
+}
+
+// A dataset that was prepared before: checked against this run and passed on unchanged.
+Result<PreprocessResult> reuse(const PreprocessConfig& config, const Plan& plan, const PreprocessObserver& observer) {
+  ESP_ASSIGN(const auto data, dataset::PreparedDataset::open(config.input, {config.threads, true}));
+  const dataset::Manifest& manifest = data.manifest();
+  if (manifest.resolution != config.resolution)
+    return absl::InvalidArgumentError(absl::StrCat("resolution: the prepared dataset has ", manifest.resolution,
+                                                   ", the request ", config.resolution, "; they must agree"));
+  const auto encoder = manifest.encoders.find("ss");
+  if (encoder == manifest.encoders.end() || encoder->second.sha256 != plan.encoder->sha256() ||
+      manifest.ss_resolution != plan.settings.ss_resolution)
+    return absl::InvalidArgumentError(
+        absl::StrCat("the dataset was prepared with another sparse-structure encoder than that of the base ",
+                     plan.base_name, "; prepare the assets again"));
+  if (data.objects().empty()) return absl::InvalidArgumentError("the prepared dataset has no sparse-structure data");
+  for (const std::string& warning : data.warnings()) {
+    if (observer.warning) observer.warning(warning);
+  }
+  if (observer.started) observer.started(static_cast<int64_t>(data.objects().size()));
+  std::error_code error;
+  if (fs::is_directory(config.input, error)) {
+    ESP_TRY(archive::zip_folder(config.input, config.output));
+  } else if (!fs::equivalent(config.input, config.output, error)) {
+    fs::copy_file(config.input, config.output, fs::copy_options::overwrite_existing, error);
+    if (error) return absl::UnavailableError(absl::StrCat(config.output.string(), ": ", error.message()));
+  }
+  PreprocessResult result;
+  result.dataset_id = data.id();
+  result.objects = static_cast<int64_t>(data.objects().size());
+  result.failed = static_cast<int64_t>(data.warnings().size());
+  result.reused = true;
+  return finish(std::move(result), config.output);
+}
+
+}  // namespace
+
+Status validate(const PreprocessConfig& config) {
+  std::vector<std::string> faults;
+  const auto range = [&](const char* name, int64_t value, int64_t low, int64_t high) {
+    if (value < low || value > high)
+      faults.push_back(absl::StrCat(name, ": ", value, " is not in ", low, " .. ", high));
+  };
+  if (config.input.empty()) faults.push_back("input: is missing");
+  if (config.output.empty()) faults.push_back("output: is missing");
+  if (config.base.empty()) faults.push_back("base: is missing");
+  if (config.resolution != 512 && config.resolution != 1024)
+    faults.push_back(absl::StrCat("resolution: ", config.resolution, " is not 512 or 1024"));
+  if (config.seed > uint64_t{INT64_MAX}) faults.push_back("seed: is above 9223372036854775807");
+  range("views", config.views, 1, 150);
+  if (config.render_resolution != 0) range("render-resolution", config.render_resolution, 64, 2048);
+  range("render-samples", config.render_samples, 1, 4096);
+  range("threads", config.threads, 0, 1024);
+  if (faults.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrJoin(faults, "\n"));
+}
+
+Result<PreprocessResult> preprocess(const PreprocessConfig& config, std::stop_token stop,
+                                    const PreprocessObserver& observer) {
+  ESP_TRY(validate(config));
+  ESP_ASSIGN(const dataset::Detection detection, detect_input(config.input));
+  ESP_ASSIGN(const Plan plan, make_plan(config));
+  if (detection.kind == dataset::Kind::kPrepared) return reuse(config, plan, observer);
+  if (!config.work_dir.empty()) {
+    std::error_code error;
+    fs::create_directories(config.work_dir, error);
+    if (error) return absl::UnavailableError(absl::StrCat(config.work_dir.string(), ": ", error.message()));
+    return prepare_assets(config, plan, config.work_dir, stop, observer);
+  }
+  const fs::path beside = config.output.has_parent_path() ? config.output.parent_path() : fs::path(".");
+  ESP_ASSIGN(const TempDir work, TempDir::create(".espalier-preprocess", beside));
+  return prepare_assets(config, plan, work.path(), stop, observer);
+}
+
+}  // namespace espalier::preprocess

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <filesystem>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "common/status.h"
+#include "dataset/prepared_dataset.h"
+#include "preprocess/discovery.h"
+#include "preprocess/object_store.h"
+#include "preprocess/pipeline.h"
+#include "preprocess/structure.h"
+
+namespace espalier::preprocess {
+
+// What all objects of a run share. Read only; used from several threads.
+struct ObjectSettings {
+  std::filesystem::path root;     // of the assets
+  std::filesystem::path scratch;  // for import results
+  std::filesystem::path importer;
+  SandboxLimits sandbox;
+  int voxel_resolution = 1024;  // voxels per side: the highest tier of the base
+  int ss_resolution = 64;       // occupancy cells per side
+  int views = 16;
+  int render_size = 1024;
+  int render_samples = 32;
+  uint64_t seed = 0;
+  int threads = 1;                                             // inside one object
+  std::string latent_folder, occupancy_folder, render_folder;  // in the dataset
+};
+
+// One asset through all stages: import, normalise, voxels, occupancy, latent, views; its files are committed to the
+// store. The record has status "ok".
+//
+// An error that belongs to the asset starts with a code ("EMPTY_MESH: ..."); `stage` then says where: load, voxelize,
+// encode or render. Any other error (CANCELLED, no disk space, no child process) belongs to the run.
+Result<dataset::ObjectRecord> prepare_object(const Asset& asset, const ObjectSettings& settings,
+                                             const StructureEncoder& encoder, const ObjectStore& store,
+                                             std::stop_token stop, std::string& stage,
+                                             std::vector<std::string>& warnings);
+
+// The upper-case code in front of a message's first colon; empty: the status does not belong to an asset.
+std::string asset_error_code(const Status& status);
+
+}  // namespace espalier::preprocess

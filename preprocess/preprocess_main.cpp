@@ -1,0 +1,29 @@
+#include <unistd.h>
+
+#include <cstdio>
+#include <string_view>
+
+#include "common/log.h"
+#include "common/stop_signals.h"
+#include "preprocess/command_line.h"
+#include "preprocess/import_asset.h"
+#include "preprocess/progress_output.h"
+
+int main(int argc, char** argv) {
+  using namespace espalier;
+  if (argc == 4 && std::string_view(argv[1]) == preprocess::kImportVerb)
+    ::_exit(preprocess::import_asset_child(argv[2], argv[3]));
+  configure_log("preprocess", LogLevel::kInfo, LogFormat::kText);
+  const StopSignals signals;
+  preprocess::CommandLine line;
+  Status status = preprocess::parse_command_line(argc, argv, line);
+  if (!line.help.empty()) return std::fputs(line.help.c_str(), stdout), kExitOk;
+  preprocess::ProgressOutput output(line.progress_fd);
+  if (status.ok()) {
+    const auto result = preprocess::preprocess(line.config, signals.token(), output.observer());
+    if (result.ok()) return output.result(*result), kExitOk;
+    status = result.status();
+  }
+  output.error(status);
+  return preprocess::exit_code(status);
+}

@@ -1,0 +1,76 @@
+#include "preprocess/progress_output.h"
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "absl/strings/str_split.h"
+
+namespace espalier::preprocess {
+namespace {
+
+// Text of a stranger's file without control characters, which a terminal would obey.
+std::string printable(const std::string& text) {
+  std::string out = text;
+  for (char& c : out) c = static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
+  return out;
+}
+
+}  // namespace
+
+PreprocessObserver ProgressOutput::observer() {
+  PreprocessObserver observer;
+  observer.started = [this](int64_t total) { started(total); };
+  observer.object = [this](const ObjectEvent& event) { object(event); };
+  observer.warning = [this](const std::string& message) { warning(message); };
+  return observer;
+}
+
+void ProgressOutput::started(int64_t total) {
+  events_.write({{"event", "started"}, {"task", "preprocess"}, {"total", total}});
+  if (for_people_) std::fprintf(stderr, "%lld objects\n", static_cast<long long>(total));
+}
+
+void ProgressOutput::object(const ObjectEvent& event) {
+  nlohmann::json line = {{"event", "object"},        {"done", event.done}, {"total", event.total},
+                         {"skipped", event.skipped}, {"path", event.path}, {"status", event.status}};
+  if (event.status == "failed") line["code"] = event.code, line["message"] = event.message;
+  events_.write(line);
+  if (!for_people_) return;
+  std::fprintf(stderr, "[%lld/%lld] %-9s %s", static_cast<long long>(event.done), static_cast<long long>(event.total),
+               event.status.c_str(), printable(event.path).c_str());
+  if (event.status == "failed")
+    std::fprintf(stderr, ": %s: %s\n", event.code.c_str(), printable(event.message).c_str());
+  else
+    std::fprintf(stderr, "  %.1f s\n", event.seconds);
+}
+
+void ProgressOutput::warning(const std::string& message) {
+  events_.write({{"event", "log"}, {"level", "warning"}, {"message", message}});
+  if (for_people_) std::fprintf(stderr, "warning: %s\n", printable(message).c_str());
+}
+
+void ProgressOutput::result(const PreprocessResult& result) {
+  events_.write({{"event", "result"},
+                 {"path", result.path.string()},
+                 {"bytes", result.bytes},
+                 {"sha256", result.sha256},
+                 {"dataset_id", result.dataset_id},
+                 {"objects", result.objects},
+                 {"failed", result.failed}});
+  if (!for_people_) return;
+  std::fprintf(stderr, "%s %lld objects, %lld failed, %lld duplicates: %s (%.1f MB)\n",
+               result.reused ? "reused" : "prepared", static_cast<long long>(result.objects),
+               static_cast<long long>(result.failed), static_cast<long long>(result.duplicates), result.path.c_str(),
+               static_cast<double>(result.bytes) / 1e6);
+}
+
+void ProgressOutput::error(const Status& status) {
+  const std::string message(status.message());
+  events_.write({{"event", "error"}, {"code", absl::StatusCodeToString(status.code())}, {"message", message}});
+  if (!for_people_) return;
+  const std::vector<std::string> lines = absl::StrSplit(message, '\n');
+  for (const std::string& line : lines) std::fprintf(stderr, "espalier-preprocess: %s\n", printable(line).c_str());
+}
+
+}  // namespace espalier::preprocess

@@ -1,0 +1,107 @@
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <seccomp.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "preprocess/sandbox.h"
+
+namespace espalier::preprocess {
+namespace {
+
+// Reading and computing; nothing that makes processes, sockets or files. `open` goes through the rule below.
+constexpr int kAllowed[] = {
+    SCMP_SYS(read),         SCMP_SYS(write),
+    SCMP_SYS(readv),        SCMP_SYS(writev),
+    SCMP_SYS(pread64),      SCMP_SYS(pwrite64),
+    SCMP_SYS(lseek),        SCMP_SYS(close),
+    SCMP_SYS(fstat),        SCMP_SYS(stat),
+    SCMP_SYS(lstat),        SCMP_SYS(newfstatat),
+    SCMP_SYS(statx),        SCMP_SYS(readlink),
+    SCMP_SYS(readlinkat),   SCMP_SYS(access),
+    SCMP_SYS(faccessat),    SCMP_SYS(faccessat2),
+    SCMP_SYS(getdents64),   SCMP_SYS(getcwd),
+    SCMP_SYS(munmap),       SCMP_SYS(mremap),
+    SCMP_SYS(brk),          SCMP_SYS(madvise),
+    SCMP_SYS(futex),        SCMP_SYS(clock_gettime),
+    SCMP_SYS(clock_getres), SCMP_SYS(gettimeofday),
+    SCMP_SYS(time),         SCMP_SYS(getrandom),
+    SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack),
+    SCMP_SYS(exit),         SCMP_SYS(exit_group),
+    SCMP_SYS(getpid),       SCMP_SYS(gettid),
+    SCMP_SYS(tgkill),       SCMP_SYS(restart_syscall),
+    SCMP_SYS(sched_yield),  SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(sysinfo),      SCMP_SYS(uname),
+    SCMP_SYS(prlimit64),    SCMP_SYS(getrlimit),
+    SCMP_SYS(getuid),       SCMP_SYS(geteuid),
+    SCMP_SYS(getgid),       SCMP_SYS(getegid),
+    SCMP_SYS(fadvise64),    SCMP_SYS(ftruncate),
+    SCMP_SYS(dup),          SCMP_SYS(fcntl),
+    SCMP_SYS(rseq),         SCMP_SYS(membarrier),
+};
+
+Status unavailable(std::string_view what, int error) {
+  return absl::UnavailableError(absl::StrCat("sandbox: ", std::string(what), ": ", std::strerror(error)));
+}
+
+// Landlock: of the file system only reading below `root`. A kernel without it leaves the seccomp filter, which still
+// forbids opening anything for writing.
+Status restrict_files(const std::filesystem::path& root) {
+  landlock_ruleset_attr attributes{};
+  attributes.handled_access_fs = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1;  // every right of the first version
+  const int rules = static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0));
+  if (rules < 0) return errno == ENOSYS || errno == EOPNOTSUPP ? absl::OkStatus() : unavailable("landlock", errno);
+  landlock_path_beneath_attr beneath{};
+  beneath.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
+  beneath.parent_fd = ::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (beneath.parent_fd < 0) return unavailable(root.string(), errno);
+  const bool good = ::syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) == 0 &&
+                    ::syscall(SYS_landlock_restrict_self, rules, 0) == 0;
+  const int error = errno;
+  ::close(beneath.parent_fd);
+  ::close(rules);
+  return good ? absl::OkStatus() : unavailable("landlock", error);
+}
+
+struct FilterRelease {
+  void operator()(void* filter) const { ::seccomp_release(filter); }
+};
+
+Status restrict_calls() {
+  const std::unique_ptr<void, FilterRelease> filter(::seccomp_init(SCMP_ACT_KILL_PROCESS));
+  if (filter == nullptr) return unavailable("seccomp", ENOMEM);
+  int error = 0;
+  for (const int call : kAllowed) error |= ::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 0);
+  // Opening for reading only; mapping and protecting without the right to execute.
+  error |= ::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
+                              SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY));
+  error |= ::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(open), 1,
+                              SCMP_A1(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY));
+  for (const int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)})
+    error |= ::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+  // An openat2 or an ioctl is refused, not fatal: the C library has other ways.
+  for (const int call : {SCMP_SYS(openat2), SCMP_SYS(ioctl)})
+    error |= ::seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(ENOSYS), call, 0);
+  if (error != 0) return unavailable("seccomp rules", EINVAL);
+  const int loaded = ::seccomp_load(filter.get());
+  return loaded == 0 ? absl::OkStatus() : unavailable("seccomp", -loaded);
+}
+
+}  // namespace
+
+Status confine_this_process(const std::filesystem::path& root) {
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return unavailable("no_new_privs", errno);
+  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  ESP_TRY(restrict_files(root));
+  return restrict_calls();
+}
+
+}  // namespace espalier::preprocess
