@@ -1,26 +1,32 @@
 #pragma once
 
 #include <chrono>
-#include <filesystem>
 #include <string>
 #include <vector>
 
+#include "common/config.h"
 #include "common/status.h"
 #include "espalier/v1/common.pb.h"
 
 namespace espalier::worker {
 
+// Settings of espalier-worker; configs/worker.yaml documents each.
 struct WorkerConfig {
-  std::string coordinator = "127.0.0.1:7430";    // HOST:PORT
-  std::filesystem::path data_dir;                // identity, cached inputs, task folders
-  std::filesystem::path base;                    // folder of the base model
-  std::filesystem::path programs;                // folder of espalier-preprocess and espalier-train; empty: our own
-  int slots = 1;                                 // tasks at a time, 1..64
-  int threads_per_task = 0;                      // CPU threads of a child; 0: cores / slots
-  std::chrono::milliseconds stop_grace{30'000};  // between SIGTERM and SIGKILL of a child
+  std::string coordinator = "127.0.0.1:7430";  // HOST:PORT
+  std::string data_dir;                        // identity, cached inputs, task folders
+  std::string base;                            // folder of the base model
+  std::string programs;                        // folder of espalier-preprocess and espalier-train; empty: our own
+  int slots = 1;                               // tasks at a time
+  int threads_per_task = 0;                    // CPU threads of a child; 0: cores / slots
+  std::chrono::milliseconds stop_grace = std::chrono::seconds(30);  // between SIGTERM and SIGKILL of a child
+  std::string log_level = "info";
+  std::string log_format = "text";
 };
 
-// Fills what is empty. INVALID_ARGUMENT lists every fault, one per line, as `field: what is wrong (allowed: …)`.
+// Rows of all settings, bound to `config`.
+void describe(WorkerConfig& config, ConfigTable& table);
+
+// Fills what is empty, makes paths absolute and their folders. INVALID_ARGUMENT lists every fault, one per line.
 Status complete(WorkerConfig& config);
 
 // What this worker is; stays the same for the life of its data folder.

@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "absl/strings/str_cat.h"
+#include "common/denoiser.h"
 
 namespace espalier::worker {
 namespace {
@@ -44,8 +45,8 @@ void add_train(std::vector<std::string>& argv, const v1::TrainTask& task, const 
 
 TaskFolder task_folder(const WorkerConfig& config, const v1::AssignTask& task) {
   TaskFolder folder;
-  folder.root = config.data_dir / "tasks" / task.lease().task_id();
-  folder.input = config.data_dir / "cache" / absl::StrCat(input_of(task).sha256(), ".zip");
+  folder.root = std::filesystem::path(config.data_dir) / "tasks" / task.lease().task_id();
+  folder.input = std::filesystem::path(config.data_dir) / "cache" / absl::StrCat(input_of(task).sha256(), ".zip");
   folder.output = folder.root / (task.has_train() ? "adapter.safetensors" : "dataset.zip");
   folder.checkpoints = folder.root / (task.has_train() ? "checkpoints" : "objects");
   return folder;
@@ -53,7 +54,7 @@ TaskFolder task_folder(const WorkerConfig& config, const v1::AssignTask& task) {
 
 process::ChildSpec task_command(const WorkerConfig& config, const v1::AssignTask& task, const TaskFolder& folder) {
   process::ChildSpec spec;
-  spec.argv = {(config.programs / (task.has_train() ? "espalier-train" : "espalier-preprocess")).string()};
+  spec.argv = {absl::StrCat(config.programs, "/", task.has_train() ? "espalier-train" : "espalier-preprocess")};
   if (task.has_train()) {
     add_train(spec.argv, task.train(), folder);
     spec.argv.insert(spec.argv.end(), {"--job-id", task.job_id()});
@@ -61,8 +62,8 @@ process::ChildSpec task_command(const WorkerConfig& config, const v1::AssignTask
     add_preprocess(spec.argv, task.preprocess(), folder);
   }
   const std::vector<std::string> common = {
-      "--base",        config.base.string(), "--threads", absl::StrCat(config.threads_per_task),
-      "--progress-fd", "{progress-fd}",      "-o",        folder.output.string()};
+      "--base",        config.base,     "--threads", absl::StrCat(config.threads_per_task),
+      "--progress-fd", "{progress-fd}", "-o",        folder.output.string()};
   spec.argv.insert(spec.argv.end(), common.begin(), common.end());
   spec.environment = {"PATH=/usr/bin:/bin", absl::StrCat("TMPDIR=", folder.root.string()),
                       absl::StrCat("OMP_NUM_THREADS=", config.threads_per_task), "LC_ALL=C.UTF-8"};
@@ -72,17 +73,9 @@ process::ChildSpec task_command(const WorkerConfig& config, const v1::AssignTask
   return spec;
 }
 
-const char* denoiser_name(v1::Denoiser denoiser) {
-  switch (denoiser) {
-    case v1::DENOISER_SPARSE_STRUCTURE:
-      return "sparse_structure";
-    case v1::DENOISER_GEOMETRY:
-      return "geometry";
-    case v1::DENOISER_TEXTURE:
-      return "texture";
-    default:
-      return "unspecified";
-  }
+std::string denoiser_name(v1::Denoiser denoiser) {
+  return denoiser == v1::DENOISER_UNSPECIFIED ? "unspecified"
+                                              : std::string(to_string(static_cast<Denoiser>(denoiser - 1)));
 }
 
 }  // namespace espalier::worker

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 #include "espalier/v1/worker.pb.h"
 #include "process/child.h"
@@ -22,6 +23,6 @@ TaskFolder task_folder(const WorkerConfig& config, const v1::AssignTask& task);
 process::ChildSpec task_command(const WorkerConfig& config, const v1::AssignTask& task, const TaskFolder& folder);
 
 // "sparse_structure", "geometry", "texture".
-const char* denoiser_name(v1::Denoiser denoiser);
+std::string denoiser_name(v1::Denoiser denoiser);
 
 }  // namespace espalier::worker

@@ -1,0 +1,73 @@
+#include "worker/program.h"
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <thread>
+
+#include "common/log.h"
+#include "rpc/server.h"
+#include "worker/agent.h"
+
+namespace espalier::worker {
+namespace {
+
+struct Arguments {
+  std::string file;
+  std::vector<std::pair<std::string, std::string>> overrides;
+  bool print_config = false;
+};
+
+void add_override(CLI::App& app, Arguments& arguments, const char* flag, const char* key, const char* doc) {
+  const auto store = [&arguments, key](const std::string& value) { arguments.overrides.emplace_back(key, value); };
+  app.add_option_function<std::string>(flag, store, doc);
+}
+
+void add_options(CLI::App& app, Arguments& arguments) {
+  app.add_option("--config", arguments.file, "YAML file; configs/worker.yaml documents the settings");
+  app.add_flag("--print-config", arguments.print_config, "Print the settings in force and end");
+  add_override(app, arguments, "--coordinator", "coordinator", "HOST:PORT of the coordinator");
+  add_override(app, arguments, "--data-dir", "data_dir", "Folder for identity, cached inputs and running tasks");
+  add_override(app, arguments, "--base", "base", "Folder of the base model");
+  add_override(app, arguments, "--programs", "programs", "Folder of the task programs (default: this program's)");
+  add_override(app, arguments, "--slots", "slots", "Tasks at a time");
+  add_override(app, arguments, "--threads-per-task", "threads_per_task", "CPU threads of a task");
+}
+
+LogLevel log_level(const std::string& name) {
+  if (name == "debug") return LogLevel::kDebug;
+  if (name == "warning") return LogLevel::kWarning;
+  return name == "error" ? LogLevel::kError : LogLevel::kInfo;
+}
+
+int fail(const Status& status, int code) {
+  std::cerr << "espalier-worker: " << status.message() << std::endl;
+  return code;
+}
+
+}  // namespace
+
+int run_program(int argc, char** argv) {
+  StopSignal signal;  // before any thread
+  CLI::App app("Runs the tasks of an Espalier coordinator on this machine.", "espalier-worker");
+  Arguments arguments;
+  add_options(app, arguments);
+  CLI11_PARSE(app, argc, argv);
+
+  WorkerConfig config;
+  ConfigTable table;
+  describe(config, table);
+  const Status loaded = table.load({arguments.file, "ESPALIER_WORKER", arguments.overrides});
+  if (!loaded.ok()) return fail(loaded, 2);
+  if (arguments.print_config) return std::cout << table.print(), 0;
+  configure_log("worker", log_level(config.log_level),
+                config.log_format == "json" ? LogFormat::kJson : LogFormat::kText);
+
+  const auto agent = Agent::create(config);
+  if (!agent.ok()) return fail(agent.status(), 2);
+  std::stop_source stop;
+  std::thread([&] { signal.wait(), stop.request_stop(); }).detach();
+  const Status status = (*agent)->run(stop.get_token());
+  return status.ok() ? 0 : fail(status, 3);
+}
+
+}  // namespace espalier::worker
