@@ -48,7 +48,7 @@ Result<Image> cut_out(const Image& rgb, BackgroundRemoval removal, Matting* mode
   }
   if (model != nullptr) return model->rgba(rgb);
   return absl::FailedPreconditionError(
-      "the image has no transparency and no matting model is configured; give an image with a transparent background, "
+      "the background must be removed and no matting model is configured; give an image with a transparent background, "
       "or choose background removal \"keyer\" (plain backgrounds) or \"none\"");
 }
 
@@ -96,10 +96,10 @@ Result<Image> preprocess_image(const Image& source, BackgroundRemoval removal, M
   if (source.channels != 1 && source.channels != 3 && source.channels != 4) {
     return absl::InvalidArgumentError(absl::StrCat("image has ", source.channels, " channels; expected 1, 3 or 4"));
   }
-  const bool transparent = has_real_alpha(source);
-  ESP_ASSIGN(Image image, shrink(source));
-  if (!transparent) {
-    ESP_ASSIGN(image, cut_out(to_rgb(image), removal, model));
+  const bool keep_alpha = removal != BackgroundRemoval::kModel && has_real_alpha(source);
+  ESP_ASSIGN(Image image, shrink(keep_alpha ? source : to_rgb(source)));
+  if (!keep_alpha) {
+    ESP_ASSIGN(image, cut_out(image, removal, model));
   }
   const std::optional<Bounds> box = alpha_bounds(image, kForegroundAlpha);
   if (!box) return absl::InvalidArgumentError("the image has no foreground: no pixel has alpha 205 or more");

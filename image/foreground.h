@@ -29,7 +29,7 @@ class KeyerMatting final : public Matting {
 
 enum class BackgroundRemoval {
   kAuto,   // real alpha, else the model; FAILED_PRECONDITION when no model is configured
-  kModel,  // as kAuto; an image with real alpha keeps it
+  kModel,  // the model, also for an image with real alpha, which is dropped; FAILED_PRECONDITION as above
   kKeyer,  // real alpha, else KeyerMatting
   kNone,   // real alpha, else the whole picture is foreground (poorer results)
 };
@@ -38,10 +38,10 @@ enum class BackgroundRemoval {
 // box.
 //
 //   source  1, 3 or 4 channels; alpha counts only when 4 channels and not 255 everywhere
-//   model   may be null; used by kAuto and kModel on opaque images
+//   model   may be null; used by kModel, and by kAuto on opaque images
 //
 // Larger sides than 1024 are shrunk first. The box holds alpha >= 205. INVALID_ARGUMENT: no foreground, or one smaller
-// than 2 pixels. FAILED_PRECONDITION: an opaque image, a mode that needs the model, and no model.
+// than 2 pixels. FAILED_PRECONDITION: the model is needed and there is none.
 // Reference: TRELLIS.2 trellis2/pipelines/trellis2_image_to_3d.py, preprocess_image.
 Result<Image> preprocess_image(const Image& source, BackgroundRemoval removal, Matting* model);
 

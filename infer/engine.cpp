@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "image/codec.h"
 #include "image/condition_image.h"
+#include "infer/matting_torchscript.h"
 #include "infer/structure.h"
 #include "infer/turn_queue.h"
 #include "mesh/glb_writer.h"
@@ -67,9 +68,9 @@ Result<c10::Device> parse_device(const std::string& text) {
   }
 }
 
-Result<std::vector<float>> condition_planes(const GenerateRequest& request, int side) {
+Result<std::vector<float>> condition_planes(const GenerateRequest& request, int side, image::Matting* matting) {
   ESP_ASSIGN(const image::DecodedImage decoded, image::decode(request.image));
-  ESP_ASSIGN(const image::Image object, image::preprocess_image(decoded.image, request.background, nullptr));
+  ESP_ASSIGN(const image::Image object, image::preprocess_image(decoded.image, request.background, matting));
   return image::inference_condition_image(object, side);
 }
 
@@ -93,8 +94,9 @@ Result<GeneratedSample> make_sample(const at::Tensor& coords, int64_t sample, in
 }  // namespace
 
 struct Engine::State {
-  State(nn::BaseModel base_model, std::unique_ptr<StructureStage> stage, int max_waiting)
-      : base(std::move(base_model)), structure(std::move(stage)), queue(max_waiting) {}
+  State(nn::BaseModel base_model, std::unique_ptr<StructureStage> stage, std::unique_ptr<image::Matting> network,
+        int max_waiting)
+      : base(std::move(base_model)), structure(std::move(stage)), matting(std::move(network)), queue(max_waiting) {}
 
   int condition_side() const { return static_cast<int>(std::lround(kConditionSide * base.grid_scale())); }
 
@@ -107,6 +109,7 @@ struct Engine::State {
 
   nn::BaseModel base;
   std::unique_ptr<StructureStage> structure;
+  std::unique_ptr<image::Matting> matting;  // null: none configured
   TurnQueue queue;
 };
 
@@ -129,7 +132,7 @@ Result<Checked> Engine::State::check(const GenerateRequest& request, std::vector
   checked.params =
       apply(request.sparse_structure, params_of(base.sparse_structure_sampler()), "sparse_structure", faults);
   check_adapters(request, checked, faults);
-  auto planes = condition_planes(request, condition_side());
+  auto planes = condition_planes(request, condition_side(), matting.get());
   // A condition that the caller's request alone cannot meet keeps its own code, unless there are plain faults too.
   const bool precondition = absl::IsFailedPrecondition(planes.status());
   if (!planes.ok() && (!precondition || !faults.empty())) {
@@ -192,8 +195,12 @@ Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options) {
     ESP_ASSIGN(const c10::Device device, parse_device(options.device));
     ESP_ASSIGN(nn::BaseModel base, nn::BaseModel::open(options.base));
     ESP_ASSIGN(auto structure, StructureStage::load(base, device, options.bfloat16));
-    return std::unique_ptr<Engine>(
-        new Engine(std::make_unique<State>(std::move(base), std::move(structure), options.max_waiting)));
+    std::unique_ptr<image::Matting> matting;
+    if (!options.matting_model.empty()) {
+      ESP_ASSIGN(matting, open_torchscript_matting(options.matting_model, options.device));
+    }
+    return std::unique_ptr<Engine>(new Engine(
+        std::make_unique<State>(std::move(base), std::move(structure), std::move(matting), options.max_waiting)));
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError("not enough memory to load the base model");
   } catch (const c10::Error& error) {

@@ -67,6 +67,7 @@ Status write_results(const GeneratedAssets& assets, const OneShotOptions& option
 }
 
 image::BackgroundRemoval background_of(const std::string& name) {
+  if (name == "model") return image::BackgroundRemoval::kModel;
   if (name == "keyer") return image::BackgroundRemoval::kKeyer;
   return name == "none" ? image::BackgroundRemoval::kNone : image::BackgroundRemoval::kAuto;
 }

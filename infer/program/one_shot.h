@@ -17,7 +17,7 @@ struct OneShotOptions {
   std::filesystem::path output;
   std::filesystem::path occupancy;    // .npz with `coords` [N, 3] int32; empty: none
   std::vector<std::string> adapters;  // FILE or FILE:SCALE
-  std::string background = "auto";    // auto, keyer, none
+  std::string background = "auto";    // auto, model, keyer, none
   GenerateRequest request;            // the rest
 };
 

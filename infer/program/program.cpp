@@ -15,6 +15,7 @@ void add_engine_options(CLI::App& app, EngineOptions& engine) {
   engine.base = "models/nano";
   app.add_option("--base", engine.base, "Folder of the base model")->capture_default_str();
   app.add_option("--device", engine.device, "cpu, or cuda where there is one")->capture_default_str();
+  app.add_option("--matting", engine.matting_model, "TorchScript file that finds the foreground of opaque images");
   app.add_flag("--bf16", engine.bfloat16, "Run the denoiser in bfloat16");
 }
 
@@ -27,7 +28,7 @@ void add_one_shot_options(CLI::App& app, OneShotOptions& options) {
   app.add_option("--occupancy", options.occupancy, "Also write the occupied voxels as .npz");
   app.add_option("--adapter", options.adapters, "FILE or FILE:SCALE (0..2); may be repeated")->allow_extra_args(false);
   app.add_option("--background", options.background, "For images without transparency")
-      ->check(CLI::IsMember({"auto", "keyer", "none"}))
+      ->check(CLI::IsMember({"auto", "model", "keyer", "none"}))
       ->capture_default_str();
   app.add_option("--seed", request.seed, "0..2147483647 (default: random)");
   app.add_option("--resolution", request.resolution, "512 or 1024 (default: the base's smallest)");

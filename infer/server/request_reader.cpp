@@ -25,6 +25,8 @@ image::BackgroundRemoval background_of(v1::BackgroundRemoval value, std::vector<
       return image::BackgroundRemoval::kNone;
     case v1::BACKGROUND_REMOVAL_KEYER:
       return image::BackgroundRemoval::kKeyer;
+    case v1::BACKGROUND_REMOVAL_MODEL:
+      return image::BackgroundRemoval::kModel;
     default:
       faults.push_back({"background_removal", absl::StrCat(static_cast<int>(value), " is not a known value")});
       return image::BackgroundRemoval::kAuto;

@@ -198,6 +198,25 @@ TEST(Decode, RefusesFilesAboveTheByteLimit) {
   EXPECT_TRUE(decode(png, {.max_bytes = png.size()}).ok());
 }
 
+TEST(Decode, SurvivesEveryCutAndManyFlippedBytes) {
+  const std::string files[] = {*encode_png(pattern(23, 17, 4)), with_orientation(encode_jpeg(pattern(24, 16, 3)), 6),
+                               encode_webp_lossless(pattern(23, 17, 4)), from_hex(kPaletteKeyPng), from_hex(kCmykJpeg)};
+  for (const std::string& file : files) {
+    ASSERT_TRUE(decode(file).ok());
+    for (size_t at = 0; at < file.size(); ++at) {
+      static_cast<void>(decode(file.substr(0, at)));
+      for (const int flip : {0x01, 0x80, 0xff}) {
+        std::string changed = file;
+        changed[at] = static_cast<char>(changed[at] ^ flip);
+        const auto decoded = decode(changed);
+        if (!decoded.ok()) continue;
+        const Image& image = decoded->image;
+        ASSERT_EQ(image.pixels.size(), static_cast<size_t>(image.width) * image.height * image.channels);
+      }
+    }
+  }
+}
+
 TEST(EncodePng, IsDeterministicAndRefusesInconsistentImages) {
   EXPECT_EQ(*encode_png(pattern(20, 20, 4)), *encode_png(pattern(20, 20, 4)));
   Image short_of_pixels = pattern(4, 4, 3);

@@ -58,8 +58,10 @@ TEST(PreprocessImage, NeedsAModelOnlyForOpaqueImages) {
   EXPECT_THAT(std::string(opaque.status().message()), HasSubstr("keyer"));
   EXPECT_TRUE(preprocess_image(product_shot(), BackgroundRemoval::kAuto, &model).ok());
   EXPECT_EQ(model.calls, 1);
-  EXPECT_TRUE(preprocess_image(rectangle(32, 32, 4, 4, 20, 20), BackgroundRemoval::kModel, &model).ok());
+  EXPECT_TRUE(preprocess_image(rectangle(32, 32, 4, 4, 20, 20), BackgroundRemoval::kAuto, &model).ok());
   EXPECT_EQ(model.calls, 1) << "an image with real alpha keeps it";
+  EXPECT_TRUE(preprocess_image(rectangle(32, 32, 4, 4, 20, 20), BackgroundRemoval::kModel, &model).ok());
+  EXPECT_EQ(model.calls, 2) << "the model was asked for";
 }
 
 TEST(PreprocessImage, KeysOutAPlainBackgroundOnRequest) {

@@ -227,14 +227,20 @@ TEST_F(EngineTest, RunsTheDenoiserInBfloat16) {
 }
 
 TEST_F(EngineTest, NamesWhatIsWrongWithABase) {
-  EXPECT_EQ(Engine::open({.base = file("nowhere"), .device = "cpu"}).status().code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(Engine::open({.base = base(), .device = "abacus"}).status().code(), absl::StatusCode::kInvalidArgument);
+  const auto open = [](const std::filesystem::path& folder, const std::string& device) {
+    EngineOptions options;
+    options.base = folder;
+    options.device = device;
+    return Engine::open(options).status();
+  };
+  EXPECT_EQ(open(file("nowhere"), "cpu").code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(open(base(), "abacus").code(), absl::StatusCode::kInvalidArgument);
   const auto copy = file("broken");
   std::filesystem::copy(base(), copy, std::filesystem::copy_options::recursive);
   std::filesystem::resize_file(copy / "ckpts/flow.safetensors", 100);
-  const auto broken = Engine::open({.base = copy, .device = "cpu"});
+  const Status broken = open(copy, "cpu");
   EXPECT_FALSE(broken.ok());
-  EXPECT_THAT(std::string(broken.status().message()), HasSubstr("flow"));
+  EXPECT_THAT(std::string(broken.message()), HasSubstr("flow"));
 }
 
 }  // namespace
