@@ -1,0 +1,173 @@
+#include "coordinator/coordinator.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <iostream>
+#include <mutex>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "common/log.h"
+#include "coordinator/artefact_library.h"
+#include "coordinator/change_board.h"
+#include "coordinator/database.h"
+#include "coordinator/job_desk.h"
+#include "coordinator/scheduler.h"
+#include "coordinator/services/artefact_service.h"
+#include "coordinator/services/catalogue_service.h"
+#include "coordinator/services/job_service.h"
+#include "coordinator/services/worker_service.h"
+#include "rpc/server.h"
+
+namespace espalier::coordinator {
+namespace {
+
+constexpr std::chrono::milliseconds kTick{200};
+
+// Keeps a second coordinator out of a data folder; released by the system when the process ends, however it ends.
+class FolderLock {
+ public:
+  static Result<std::unique_ptr<FolderLock>> take(const std::filesystem::path& folder) {
+    auto lock = std::make_unique<FolderLock>();
+    lock->fd_ = ::open((folder / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (lock->fd_ < 0) return absl::InternalError(absl::StrCat(folder.string(), ": not writable"));
+    if (::flock(lock->fd_, LOCK_EX | LOCK_NB) == 0) return lock;
+    return absl::UnavailableError(absl::StrCat(folder.string(), ": another coordinator uses this data folder"));
+  }
+  ~FolderLock() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+
+ private:
+  int fd_ = -1;
+};
+
+// Calls the scheduler several times a second until it is destroyed.
+class Ticker {
+ public:
+  explicit Ticker(Scheduler& scheduler) {
+    thread_ = std::thread([this, &scheduler] {
+      std::unique_lock lock(mutex_);
+      while (!changed_.wait_for(lock, kTick, [this] { return stopping_; })) {
+        lock.unlock();
+        scheduler.tick();
+        lock.lock();
+      }
+    });
+  }
+  ~Ticker() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    changed_.notify_one();
+    thread_.join();
+  }
+
+ private:
+  std::mutex mutex_;  // guards stopping_
+  std::condition_variable changed_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+Result<billing::PriceList> prices_of(const CoordinatorConfig& config) {
+  if (config.pricing_file.empty()) return billing::PriceList();
+  return billing::load_price_list(config.pricing_file);
+}
+
+}  // namespace
+
+// In order of dependence: destroyed from the last to the first.
+struct Coordinator::Parts {
+  CoordinatorConfig config;
+  std::unique_ptr<FolderLock> lock;
+  std::unique_ptr<Database> database;
+  std::unique_ptr<BlobStore> blobs;
+  std::unique_ptr<ArtefactLibrary> artefacts;
+  ChangeBoard changes;
+  std::unique_ptr<Scheduler> scheduler;
+  std::unique_ptr<JobDesk> desk;
+  std::unique_ptr<JobServiceHandler> job_service;
+  std::unique_ptr<ArtefactServiceHandler> artefact_service;
+  std::unique_ptr<DatasetServiceHandler> dataset_service;
+  std::unique_ptr<AdapterServiceHandler> adapter_service;
+  std::unique_ptr<WorkerServiceHandler> worker_service;
+  std::unique_ptr<RpcServer> server;
+  std::unique_ptr<Ticker> ticker;
+
+  Status open_storage() {
+    const std::filesystem::path folder = config.data_dir;
+    std::error_code error;
+    std::filesystem::create_directories(folder, error);
+    if (error) return absl::InvalidArgumentError(absl::StrCat("data_dir: ", folder.string(), ": ", error.message()));
+    ESP_ASSIGN(lock, FolderLock::take(folder));
+    ESP_ASSIGN(database, Database::open(folder / "coordinator.db"));
+    ESP_ASSIGN(blobs, BlobStore::open({folder / "artefacts", config.limits.min_free_disk}));
+    return absl::OkStatus();
+  }
+
+  void build(const Clock& clock, billing::PriceList prices) {
+    artefacts = std::make_unique<ArtefactLibrary>(*database, *blobs, config.limits, clock);
+    scheduler =
+        std::make_unique<Scheduler>(Scheduler::Parts{*database, *artefacts, changes, clock}, config.lease, config.base);
+    desk = std::make_unique<JobDesk>(JobDesk::Parts{*database, *scheduler, clock}, config.base, config.lease,
+                                     std::move(prices));
+    job_service = std::make_unique<JobServiceHandler>(*desk, changes);
+    artefact_service = std::make_unique<ArtefactServiceHandler>(*artefacts);
+    dataset_service = std::make_unique<DatasetServiceHandler>(*database);
+    adapter_service = std::make_unique<AdapterServiceHandler>(*database);
+    worker_service = std::make_unique<WorkerServiceHandler>(*scheduler);
+  }
+
+  Status serve() {
+    const ServerOptions options{.listen = config.listen, .allow_plaintext_remote = config.allow_plaintext_remote};
+    ESP_ASSIGN(server, RpcServer::start(options, {job_service.get(), artefact_service.get(), dataset_service.get(),
+                                                  adapter_service.get(), worker_service.get()}));
+    ticker = std::make_unique<Ticker>(*scheduler);
+    return absl::OkStatus();
+  }
+};
+
+Coordinator::Coordinator() : parts_(std::make_unique<Parts>()) {}
+Coordinator::~Coordinator() { stop(); }
+
+Result<std::unique_ptr<Coordinator>> Coordinator::start(const CoordinatorConfig& config, const Clock& clock) {
+  auto coordinator = std::unique_ptr<Coordinator>(new Coordinator);
+  Parts& parts = *coordinator->parts_;
+  parts.config = config;
+  ESP_ASSIGN(billing::PriceList prices, prices_of(config));
+  ESP_TRY(parts.open_storage());
+  parts.build(clock, std::move(prices));
+  ESP_TRY(parts.scheduler->recover());
+  ESP_TRY(parts.serve());
+  return coordinator;
+}
+
+const std::string& Coordinator::address() const { return parts_->server->address(); }
+
+void Coordinator::stop() {
+  if (!parts_->server) return;
+  parts_->changes.close();
+  parts_->worker_service->close();
+  parts_->server->shutdown(parts_->config.shutdown_grace);
+  parts_->ticker.reset();
+  parts_->server.reset();
+}
+
+Status run_coordinator(const CoordinatorConfig& config) {
+  StopSignal signal;
+  const SystemClock clock;
+  ESP_ASSIGN(const auto coordinator, Coordinator::start(config, clock));
+  std::cout << "espalier-coordinator listens on " << coordinator->address() << std::endl;
+  log_info("serving", {{"address", coordinator->address()}, {"data_dir", config.data_dir}});
+  const int number = signal.wait();
+  log_info("stopping", {{"signal", number}});
+  coordinator->stop();
+  return absl::OkStatus();
+}
+
+}  // namespace espalier::coordinator

@@ -1,0 +1,31 @@
+#pragma once
+
+#include "coordinator/change_board.h"
+#include "coordinator/job_desk.h"
+#include "espalier/v1/jobs.grpc.pb.h"
+
+namespace espalier::coordinator {
+
+// JobService in front of the JobDesk. Streams end with UNAVAILABLE when the board is closed.
+class JobServiceHandler final : public v1::JobService::Service {
+ public:
+  JobServiceHandler(JobDesk& desk, ChangeBoard& changes) : desk_(desk), changes_(changes) {}
+
+  grpc::Status SubmitJob(grpc::ServerContext*, const v1::SubmitJobRequest*, v1::SubmitJobResponse*) override;
+  grpc::Status GetJob(grpc::ServerContext*, const v1::GetJobRequest*, v1::GetJobResponse*) override;
+  grpc::Status ListJobs(grpc::ServerContext*, const v1::ListJobsRequest*, v1::ListJobsResponse*) override;
+  grpc::Status WatchJob(grpc::ServerContext*, const v1::WatchJobRequest*, grpc::ServerWriter<v1::JobEvent>*) override;
+  grpc::Status CancelJob(grpc::ServerContext*, const v1::CancelJobRequest*, v1::CancelJobResponse*) override;
+  grpc::Status EstimateJob(grpc::ServerContext*, const v1::EstimateJobRequest*, v1::EstimateJobResponse*) override;
+  grpc::Status ListJobLogs(grpc::ServerContext*, const v1::ListJobLogsRequest*, v1::ListJobLogsResponse*) override;
+  grpc::Status StreamJobLogs(grpc::ServerContext*, const v1::StreamJobLogsRequest*,
+                             grpc::ServerWriter<v1::LogLine>*) override;
+  grpc::Status ListJobMetrics(grpc::ServerContext*, const v1::ListJobMetricsRequest*,
+                              v1::ListJobMetricsResponse*) override;
+
+ private:
+  JobDesk& desk_;
+  ChangeBoard& changes_;
+};
+
+}  // namespace espalier::coordinator
