@@ -83,6 +83,7 @@ class GlbWriter {
   Result<Json> plain_texture(const Texture& texture);
   Result<Json> material(const Material& material);
   int material_index(int32_t id);
+  bool is_textured(int32_t id) const;
   Status add_materials();
   Result<std::string> container();
 
@@ -165,9 +166,9 @@ Json GlbWriter::primitive(const Mesh& mesh, const Part& part) {
     for (const uint32_t v : part.vertices) rows.push_back(to_y_up(unit_normal(mesh.normals[v])));
     attributes["NORMAL"] = add_vectors(rows, false);
   }
-  if (!mesh.uvs.empty()) {
+  if (!mesh.uvs.empty() || is_textured(part.material)) {  // glTF wants uvs wherever there is a texture
     std::vector<Vec2> uvs;
-    for (const uint32_t v : part.vertices) uvs.push_back(mesh.uvs[v]);
+    for (const uint32_t v : part.vertices) uvs.push_back(mesh.uvs.empty() ? Vec2{0, 0} : mesh.uvs[v]);
     attributes["TEXCOORD_0"] = add_vectors(uvs, false);
   }
   if (!mesh.colors.empty()) {
@@ -189,6 +190,13 @@ int GlbWriter::material_index(int32_t id) {
   if (id >= 0) return id;
   default_used_ = true;
   return static_cast<int>(scene_.materials.size());
+}
+
+bool GlbWriter::is_textured(int32_t id) const {
+  if (id < 0) return false;
+  const Material& m = scene_.materials[static_cast<size_t>(id)];
+  return m.base_color_texture || m.alpha_texture || m.metallic_texture || m.roughness_texture || m.emissive_texture ||
+         m.normal_texture;
 }
 
 void GlbWriter::add_mesh(const Mesh& mesh) {

@@ -119,6 +119,15 @@ TEST(GlbWriter, WritesEqualBytesForEqualScenes) {
   EXPECT_EQ(write_glb(rich_scene()).value(), write_glb(rich_scene()).value());
 }
 
+TEST(GlbWriter, GivesTexturedFacesUvsWhereTheMeshHasNone) {
+  Scene scene = rich_scene();
+  scene.meshes[1].material_ids = {0};
+  const AssetFolder folder;
+  const auto back = folder.import("a.glb", write_glb(scene).value());
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(back->meshes[1].uvs, (std::vector<Vec2>(3, Vec2{0, 0})));
+}
+
 TEST(GlbWriter, UsesWideIndicesForManyVertices) {
   Scene scene;
   Mesh mesh;
