@@ -17,14 +17,26 @@ at::Tensor axis_frequencies(int64_t n, double base, double theta, at::Device dev
   return base / at::pow(theta, exponent);
 }
 
+// [128] float32: kTimePeriod^(-i / 128) as the reference has them. Its exp (MKL on Intel processors) rounds two values
+// up that lie 0.47 and 0.496 units in the last place above the nearest float; other libraries round them down. At t =
+// 1000 the difference would be 3e-5 in the embedding, so the exact values are taken and these two moved.
+at::Tensor time_frequencies() {
+  const int64_t half = kTimeChannels / 2;
+  const at::Tensor index = torch::arange(half, torch::dtype(torch::kFloat32));
+  at::Tensor frequency = at::exp((index * -std::log(kTimePeriod) / half).to(torch::kFloat64)).to(torch::kFloat32);
+  for (const int64_t i : {13, 44}) {
+    const float exact = frequency[i].item<float>();
+    frequency[i] = std::nextafter(exact, 2.f);
+  }
+  return frequency;
+}
+
 }  // namespace
 
 at::Tensor timestep_embedding(const at::Tensor& t) {
   TORCH_CHECK(t.dim() == 1, "t must be [B], got ", t.sizes());
-  const int64_t half = kTimeChannels / 2;
-  const at::Tensor index = torch::arange(half, torch::dtype(torch::kFloat32).device(t.device()));
-  const at::Tensor frequency = at::exp(index * -std::log(kTimePeriod) / half);
-  const at::Tensor angle = t.to(torch::kFloat32).unsqueeze(1) * frequency;  // [B, 128]
+  static const at::Tensor frequency = time_frequencies();
+  const at::Tensor angle = t.to(torch::kFloat32).unsqueeze(1) * frequency.to(t.device());  // [B, 128]
   return at::cat({angle.cos(), angle.sin()}, 1);
 }
 
