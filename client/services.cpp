@@ -182,8 +182,9 @@ Result<Services> Services::start(const ServicesConfig& config, std::stop_token s
   state->worker_service = start_service(
       "espalier-worker", {"--coordinator", state->coordinator, "--data-dir", (config.data_dir / "worker").string(),
                           "--base", config.base.string(), "--slots", absl::StrCat(config.slots)});
-  state->inference_service =
-      start_service("espalier-infer", {"serve", "--listen", state->inference, "--base", config.base.string()});
+  state->inference_service = start_service(
+      "espalier-infer",
+      {"serve", "--listen", state->inference, "--base", config.base.string(), "--coordinator", state->coordinator});
   Services services(std::move(state));
   ESP_TRY(services.state_->await(services.coordinator(), stop));
   ESP_TRY(services.state_->await(services.inference(), stop));
