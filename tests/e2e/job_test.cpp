@@ -1,0 +1,134 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "archive/zip_reader.h"
+#include "common/sha256.h"
+#include "tests/e2e/installation.h"
+
+namespace espalier::e2e {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using testing::HasSubstr;
+
+const std::vector<std::string> kSettings = {"--denoisers", "sparse_structure", "--rank", "16", "--steps", "100", "--lr",
+                                            "2e-3",        "--seed",           "3"};
+
+std::vector<std::string> submit(const std::string& source, const std::vector<std::string>& more = {}) {
+  std::vector<std::string> arguments = {"submit", source};
+  arguments.insert(arguments.end(), kSettings.begin(), kSettings.end());
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+// The job as it ended.
+json finish(const std::string& job_id) {
+  installation().espalier({"watch", job_id});
+  return json::parse(installation().espalier_json({"job", job_id}));
+}
+
+// The hash of the adapter's weights, from its header; the rest of the header names the job.
+std::string adapter_digest(const std::string& job_id, const std::string& folder_name) {
+  const auto folder = installation().folder() / folder_name;
+  const auto output = installation().espalier({"download", job_id, "-o", folder.string()});
+  EXPECT_EQ(output.code, 0) << output.text();
+  const auto file = read_file(folder / "sparse_structure.safetensors");
+  EXPECT_TRUE(file.ok()) << file.status();
+  if (!file.ok() || file->size() < 8) return "";
+  uint64_t length = 0;
+  std::memcpy(&length, file->data(), sizeof length);
+  return json::parse(file->substr(8, length))["__metadata__"]["espalier.weights_sha256"];
+}
+
+class JobTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (const auto reason = missing_base(); !reason.empty()) GTEST_SKIP() << reason;
+  }
+
+  // An undisturbed run of kSettings, shared: what every disturbed one is compared with.
+  static const json& reference_job() {
+    static const json job = finish(json::parse(installation().espalier_json(submit(assets().string())))["job_id"]);
+    return job;
+  }
+};
+
+TEST_F(JobTest, GoesFromAssetsToAnAdapterAndAShape) {
+  const json& job = reference_job();
+  ASSERT_EQ(job["state"], "JOB_STATE_SUCCEEDED") << job.dump(1);
+  EXPECT_EQ(job["preparation"]["objects_done"], 4);
+  EXPECT_EQ(job["denoisers"][0]["step"], 100);
+  EXPECT_EQ(job["cost"]["total_nanos"], job["estimate"]["total_nanos"]);
+
+  const auto folder = installation().folder() / "result";
+  const auto download = installation().espalier({"download", job["job_id"], "--dataset", "-o", folder.string()});
+  ASSERT_EQ(download.code, 0) << download.text();
+  auto dataset = archive::ZipReader::open(folder / "dataset.zip");
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  std::string image;
+  for (const auto& entry : (*dataset)->entries()) {
+    if (entry.name.ends_with("/008.png") && image.empty()) image = *(*dataset)->read(entry, 1 << 24);
+  }
+  ASSERT_TRUE(write_file_atomic(folder / "image.png", image).ok());
+
+  for (const std::string adapter : {"", ":1", ":0"}) {
+    std::vector<std::string> arguments = {"generate", (folder / "image.png").string(),
+                                          "--seed",   "1",
+                                          "-o",       (folder / ("out" + adapter + ".glb")).string()};
+    if (!adapter.empty()) {
+      arguments.insert(arguments.end(), {"--adapter", (folder / "sparse_structure.safetensors").string() + adapter});
+    }
+    const auto output = installation().espalier(arguments);
+    ASSERT_EQ(output.code, 0) << output.text();
+  }
+  const auto digest = [&](const char* name) { return *sha256_hex_of_file(folder / name); };
+  EXPECT_NE(digest("out.glb"), digest("out:1.glb")) << "the adapter changes nothing";
+  EXPECT_EQ(digest("out.glb"), digest("out:0.glb")) << "at strength 0 it must be the base";
+  EXPECT_EQ(read_file(folder / "out.glb")->substr(0, 4), "glTF");
+}
+
+TEST_F(JobTest, APreparedDatasetIsNotPreparedAgain) {
+  const auto dataset = reference_job()["preparation"]["dataset_id"].get<std::string>();
+  const auto job = finish(json::parse(installation().espalier_json(submit(dataset)))["job_id"]);
+  EXPECT_EQ(job["state"], "JOB_STATE_SUCCEEDED") << job.dump(1);
+  EXPECT_TRUE(job["preparation"]["reused"]);
+  EXPECT_LT(std::stoll(job["cost"]["total_nanos"].get<std::string>()),
+            std::stoll(reference_job()["cost"]["total_nanos"].get<std::string>()));
+  EXPECT_EQ(adapter_digest(job["job_id"], "reused"), adapter_digest(reference_job()["job_id"], "reference"));
+}
+
+TEST_F(JobTest, SurvivesKillsOfEveryProgramWithTheSameResult) {
+  const auto expected = adapter_digest(reference_job()["job_id"], "reference");
+  for (const std::string program : {"espalier-train", "espalier-coordinator", "espalier-worker"}) {
+    const std::string id =
+        json::parse(installation().espalier_json(submit(reference_job()["preparation"]["dataset_id"])))["job_id"];
+    ASSERT_TRUE(installation().kill_program(program)) << program;
+    const auto job = finish(id);
+    EXPECT_EQ(job["state"], "JOB_STATE_SUCCEEDED") << program << job.dump(1);
+    EXPECT_EQ(adapter_digest(id, "after-" + program), expected) << program;
+  }
+}
+
+TEST_F(JobTest, ACancelledJobCostsNothing) {
+  const std::string id = json::parse(
+      installation().espalier_json(submit(reference_job()["preparation"]["dataset_id"], {"--name", "c"})))["job_id"];
+  ASSERT_EQ(installation().espalier({"cancel", id}).code, 0);
+  const auto job = finish(id);
+  EXPECT_EQ(job["state"], "JOB_STATE_CANCELLED");
+  EXPECT_EQ(job["cost"]["total_nanos"], "0");
+}
+
+TEST_F(JobTest, TheSameRequestIdIsTheSameJob) {
+  const auto dataset = reference_job()["preparation"]["dataset_id"].get<std::string>();
+  const auto once = json::parse(installation().espalier_json(submit(dataset, {"--request-id", "same-request"})));
+  const auto twice = json::parse(installation().espalier_json(submit(dataset, {"--request-id", "same-request"})));
+  EXPECT_EQ(once["job_id"], twice["job_id"]);
+  installation().espalier({"cancel", once["job_id"]});
+}
+
+}  // namespace
+}  // namespace espalier::e2e
