@@ -4,6 +4,7 @@
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 
+#include <atomic>
 #include <thread>
 
 #include "common/files.h"
@@ -41,7 +42,9 @@ class InferenceServiceTest : public ::testing::Test {
   void SetUp() override {
     InferenceServiceOptions options;
     options.scratch = folder_->path();
-    options.fetch_adapter = [](const std::string& id, const std::filesystem::path& file, std::stop_token) -> Status {
+    options.fetch_adapter = [this](const std::string& id, const std::filesystem::path& file,
+                                   std::stop_token stop) -> Status {
+      if (id == "art_slow") return fetch_until_stopped(stop);
       if (id != "art_good") return absl::NotFoundError("no artefact " + id);
       ESP_ASSIGN(const std::string bytes, read_file(adapter_file()));
       return write_file_atomic(file, bytes);
@@ -54,6 +57,13 @@ class InferenceServiceTest : public ::testing::Test {
     server_ = *std::move(server);
     channel_ = make_channel(server_->address());
     stub_ = v1::InferenceService::NewStub(channel_);
+  }
+
+  Status fetch_until_stopped(const std::stop_token& stop) {
+    fetching_ = true;
+    while (!stop.stop_requested()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    fetching_ = false;
+    return absl::CancelledError("stopped");
   }
 
   static std::filesystem::path adapter_file() { return folder_->path() / "adapter.safetensors"; }
@@ -90,6 +100,7 @@ class InferenceServiceTest : public ::testing::Test {
 
   inline static TempDir* folder_ = nullptr;
   inline static Engine* engine_ = nullptr;
+  std::atomic<bool> fetching_ = false;
   std::unique_ptr<InferenceService> service_;
   std::unique_ptr<RpcServer> server_;
   std::shared_ptr<grpc::Channel> channel_;
@@ -178,10 +189,24 @@ TEST_F(InferenceServiceTest, KeysOutTheBackgroundWhenAsked) {
 
 TEST_F(InferenceServiceTest, StopsWhenTheCallerCancels) {
   v1::GenerateRequest slow = request();
-  slow.mutable_sparse_structure()->set_steps(50);
-  const Answer answer = call(slow, [](const v1::GenerateEvent& event) { return !event.has_started(); });
-  EXPECT_EQ(answer.status.code(), absl::StatusCode::kCancelled);
+  slow.add_adapters()->set_artefact_id("art_slow");
+  grpc::ClientContext context;
+  const auto reader = stub_->Generate(&context, slow);
+  while (!fetching_) std::this_thread::yield();
+  context.TryCancel();
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  while (fetching_) std::this_thread::yield();  // the server has noticed
   EXPECT_TRUE(call(request()).status.ok()) << "the engine is free again";
+}
+
+TEST_F(InferenceServiceTest, StopsWhenTheDeadlinePasses) {
+  v1::GenerateRequest slow = request();
+  slow.add_adapters()->set_artefact_id("art_slow");
+  grpc::ClientContext context;
+  set_deadline(context, std::chrono::milliseconds(200));
+  const auto reader = stub_->Generate(&context, slow);
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  while (fetching_) std::this_thread::yield();
 }
 
 TEST_F(InferenceServiceTest, FinishesRunningRequestsOnShutdown) {
