@@ -41,7 +41,7 @@ Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& fi
   auto database = std::unique_ptr<Database>(new Database);
   try {
     database->session_ = std::make_unique<soci::session>(
-        soci::sqlite3, absl::StrCat("dbname='", file.string(), "' timeout=10 synchronous=full"));
+        soci::sqlite3, absl::StrCat("dbname=\"", file.string(), "\" timeout=10 synchronous=full"));
     std::string mode;
     *database->session_ << "PRAGMA journal_mode=WAL", soci::into(mode);
     *database->session_ << "PRAGMA foreign_keys=ON";
