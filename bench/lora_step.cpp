@@ -2,14 +2,17 @@
 //
 //   bench_lora_step --folder DIR     writes DIR/{config.json, base.safetensors, inputs.safetensors, adapter/}, prints
 //                                    "ready", and then for each line "N" on its input trains N steps and prints
-//                                    {"steps", "seconds", "loss", "peak_rss_mib"}. The same files let another
-//                                    implementation run beside it (scripts/bench-lora-step).
+//                                    {"steps", "seconds", "cpu_seconds", "loss", "peak_rss_mib"}. At the end of the
+//                                    input it writes the trained adapter (trained.safetensors, trained/) and the
+//                                    network's output with it (expected.safetensors). The files let another
+//                                    implementation run beside it (scripts/bench-lora-step, scripts/peft_check).
 
 #include <ATen/Parallel.h>
 #include <torch/types.h>
 
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <ctime>
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -86,13 +89,16 @@ class Console {
     done_ = 0;
     const bool more = static_cast<bool>(std::cin >> wanted_);
     start_ = Clock::now();
+    cpu_start_ = std::clock();
     return more;
   }
   // True when the input ended.
   bool count(double loss) {
     if (++done_ < wanted_) return false;
     const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
-    const json answer = {{"steps", done_}, {"seconds", seconds}, {"loss", loss}, {"peak_rss_mib", peak_rss_mib()}};
+    const double cpu = static_cast<double>(std::clock() - cpu_start_) / CLOCKS_PER_SEC;
+    const json answer = {
+        {"steps", done_}, {"seconds", seconds}, {"cpu_seconds", cpu}, {"loss", loss}, {"peak_rss_mib", peak_rss_mib()}};
     std::cout << answer.dump() << std::endl;
     return !next();
   }
@@ -100,6 +106,7 @@ class Console {
  private:
   int64_t wanted_ = 0, done_ = 0;
   Clock::time_point start_;
+  std::clock_t cpu_start_ = 0;
 };
 
 Status run(const Size& size) {
@@ -140,7 +147,11 @@ Status run(const Size& size) {
   if (!console.next()) return absl::OkStatus();
   const auto loss = [&](std::span<const train::SampleRef>) { return at::mse_loss(flow->forward(x, t, cond), target); };
   const auto result = train::run_loop(loop, parameters, {1}, loss, hooks, *alone, stop.get_token());
-  return absl::IsCancelled(result.status()) ? absl::OkStatus() : result.status();
+  if (!absl::IsCancelled(result.status())) return result.status();
+  at::NoGradGuard no_grad;
+  ESP_TRY(nn::write_adapter(folder / "trained.safetensors", adapter, {}, nn::SaveDtype::kFloat32));
+  ESP_TRY(nn::write_peft_folder(folder / "trained", adapter, {}, nn::SaveDtype::kFloat32));
+  return nn::write_safetensors(folder / "expected.safetensors", {{"y", flow->forward(x, t, cond)}});
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ def pytorch_worker(folder, threads):
     optimizer = torch.optim.AdamW(trained, lr=1e-3, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.01)
     print("ready", flush=True)
     for line in sys.stdin:
-        steps, start = int(line), time.perf_counter()
+        steps, start, cpu = int(line), time.perf_counter(), time.process_time()
         for _ in range(steps):
             optimizer.zero_grad()
             loss = torch.nn.functional.mse_loss(model(inputs["x"], inputs["t"], inputs["cond"]), inputs["target"])
@@ -40,7 +40,8 @@ def pytorch_worker(folder, threads):
             optimizer.step()
         seconds = time.perf_counter() - start
         rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        print(json.dumps({"steps": steps, "seconds": seconds, "loss": loss.item(), "peak_rss_mib": rss}), flush=True)
+        print(json.dumps({"steps": steps, "seconds": seconds, "cpu_seconds": time.process_time() - cpu,
+                          "loss": loss.item(), "peak_rss_mib": rss}), flush=True)
 
 
 class Worker:
@@ -65,11 +66,12 @@ def compare(args):
         ours = Worker([args.program, "--folder", folder, *size])
         theirs = Worker([sys.executable, __file__, "--worker", folder, "--threads", str(args.threads)])
         losses = [(ours.run(1)["loss"], theirs.run(1)["loss"]) for _ in range(3)]
-        turns = []
+        turns, cpu = [], []
         for turn in range(args.turns):
             a, b = ours.run(args.steps), theirs.run(args.steps)
             losses.append((a["loss"], b["loss"]))
             turns.append((a["seconds"] / args.steps, b["seconds"] / args.steps))
+            cpu.append(b["cpu_seconds"] / a["cpu_seconds"])
             print(f"turn {turn + 1}: ours {turns[-1][0]:.3f} s/step, PyTorch + PEFT {turns[-1][1]:.3f} s/step", flush=True)
         ours.close()
         theirs.close()
@@ -77,6 +79,7 @@ def compare(args):
     ratio = statistics.median(t[1] / t[0] for t in turns)
     apart = max(abs(a - b) / abs(b) for a, b in losses)
     print(f"ours {1 / ours_s:.3f} steps/s, PyTorch + PEFT {1 / theirs_s:.3f} steps/s, ratio {ratio:.2f}x")
+    print(f"processor time ratio {statistics.median(cpu):.2f}x (less sensitive to other load)")
     print(f"peak memory: ours {a['peak_rss_mib']} MiB, PyTorch + PEFT {b['peak_rss_mib']} MiB")
     print(f"losses apart by at most {apart:.1e} (relative)")
 
