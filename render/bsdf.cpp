@@ -21,7 +21,7 @@ V3 fresnel(V3 specular, float c) {
   return specular * (1 - w) + V3(w);
 }
 
-float ggx_alpha(const Surface& s) { return std::max(s.roughness * s.roughness, 1e-4f); }
+float ggx_alpha(const Surface& s) { return std::max({s.roughness * s.roughness, s.least_alpha, 1e-4f}); }
 
 float smith(float n_dot, float a2) { return 2 * n_dot / (n_dot + std::sqrt(a2 + (1 - a2) * n_dot * n_dot)); }
 

@@ -13,6 +13,7 @@ struct Surface {
   V3 specular;                            // reflectance at normal incidence
   V3 emission;
   float roughness = 0.5f, alpha = 1;
+  float least_alpha = 0;     // GGX alpha is at least this
   bool has_specular = true;  // a face without material is pure Lambert
 };
 

@@ -16,10 +16,15 @@ V3 clamp_indirect(V3 light) {
   return total > 3 * kIndirectClamp ? light * (3 * kIndirectClamp / total) : light;
 }
 
-V3 leave(const Surface& s, V3 direction) {
-  const float scale = 2e-5f * std::max(1.0f, length(s.position));
-  return s.position + s.geometric_normal * (dot(s.geometric_normal, direction) < 0 ? -scale : scale);
+// Where a ray along `direction` starts so that it does not meet the face it comes from.
+V3 leave(V3 position, V3 normal, V3 direction) {
+  const float scale = 2e-5f * std::max(1.0f, length(position));
+  return position + normal * (dot(normal, direction) < 0 ? -scale : scale);
 }
+
+// Roughness (as GGX alpha) that lobes get at least after a bounce drawn with density `pdf`: paths that only rare
+// bounces find are blurred, not noisy. Reference: "filter glossy" of Cycles.
+float blurred_alpha(float pdf) { return pdf < 1 ? 0.5f * std::sqrt(1 - pdf) : 0; }
 
 // The cone under which a light is seen: 1 - cos of its half angle; 0 when the point lies inside the light.
 float cone(const PointLight& light, V3 from, V3& axis, float& distance) {
@@ -35,23 +40,22 @@ float power_heuristic(float a, float b) { return a * a / (a * a + b * b); }
 
 }  // namespace
 
-float Integrator::transmittance(V3 origin, V3 direction, float t_max) const {
-  if (!geometry_.translucent) return bvh_.occluded(origin, direction, t_max) ? 0 : 1;
+float Integrator::transmittance(V3 origin, V3 direction, float t_max, int passes) const {
+  if (!geometry_.translucent || passes >= kMaxTransparent) return bvh_.occluded(origin, direction, t_max) ? 0 : 1;
   float passed = 1;
-  for (int i = 0; i <= kMaxTransparent; ++i) {
+  for (int i = passes; i <= kMaxTransparent; ++i) {
     Hit hit;
     if (!bvh_.intersect(origin, direction, t_max, hit)) return passed;
-    const float alpha = geometry_.alpha(hit, mask_as_blend_);
-    passed *= 1 - alpha;
+    passed *= 1 - geometry_.alpha(hit, mask_as_blend_);
     if (passed <= 0) return 0;
-    const Surface s = geometry_.surface(origin, direction, hit, mask_as_blend_);
-    origin = leave(s, direction);
+    const Place place = geometry_.place(hit);
+    origin = leave(place.position, place.normal, direction);
     t_max -= hit.t;
   }
   return 0;
 }
 
-V3 Integrator::direct(const Surface& surface, V3 view, PathSampler& random) const {
+V3 Integrator::direct(const Surface& surface, V3 view, int passes, PathSampler& random) const {
   V3 light_sum;
   for (const PointLight& light : lighting_.lights) {
     const Pair u = random.next();
@@ -64,7 +68,8 @@ V3 Integrator::direct(const Surface& surface, V3 view, PathSampler& random) cons
     const V3 direction = normalize(t * (s * std::cos(phi)) + b * (s * std::sin(phi)) + axis * c);
     const BsdfValue value = evaluate(surface, view, direction);
     if (value.pdf <= 0) continue;
-    const float passed = transmittance(leave(surface, direction), direction, distance - light.radius);
+    const float passed = transmittance(leave(surface.position, surface.geometric_normal, direction), direction,
+                                       distance - light.radius, passes);
     if (passed <= 0) continue;
     const float pdf = 1 / (2 * kPi * extent);
     light_sum += value.f_cos * (light.radiance() * passed * power_heuristic(pdf, value.pdf) / pdf);
@@ -72,7 +77,9 @@ V3 Integrator::direct(const Surface& surface, V3 view, PathSampler& random) cons
   return light_sum;
 }
 
+// Lights do not hide each other or the surroundings.
 V3 Integrator::escaped(V3 origin, V3 direction, float pdf) const {
+  float light_sum = lighting_.environment;
   for (const PointLight& light : lighting_.lights) {
     V3 axis;
     float distance;
@@ -80,32 +87,29 @@ V3 Integrator::escaped(V3 origin, V3 direction, float pdf) const {
     // 1 - cos of the angle to the axis, without cancellation.
     const V3 off = direction - axis;
     if (extent <= 0 || 0.5f * dot(off, off) > extent) continue;
-    return V3(light.radiance() * power_heuristic(pdf, 1 / (2 * kPi * extent)));
+    light_sum += light.radiance() * power_heuristic(pdf, 1 / (2 * kPi * extent));
   }
-  return V3(lighting_.environment);
+  return V3(light_sum);
 }
 
 // Follows a scattered ray through transparent layers, each passed with probability 1 - alpha. False when it escapes.
-bool Integrator::next_surface(V3& origin, V3 direction, float lobe, Surface& surface, bool& blocked) const {
-  blocked = false;
-  for (int i = 0; i <= kMaxTransparent; ++i) {
-    Hit hit;
-    if (!bvh_.intersect(origin, direction, kFar, hit)) return false;
+bool Integrator::next_surface(V3 origin, V3 direction, float lobe, Surface& surface, int& passes) const {
+  Hit hit;
+  while (bvh_.intersect(origin, direction, kFar, hit)) {
     surface = geometry_.surface(origin, direction, hit, mask_as_blend_);
-    if (lobe < surface.alpha || surface.alpha >= 1) return true;
+    if (passes > kMaxTransparent || lobe < surface.alpha || surface.alpha >= 1) return true;
     lobe = (lobe - surface.alpha) / (1 - surface.alpha);
-    origin = leave(surface, direction);
+    origin = leave(surface.position, surface.geometric_normal, direction);
+    ++passes;
   }
-  blocked = true;
-  return true;
+  return false;
 }
 
-V3 Integrator::reflected(Surface surface, V3 view, PathSampler& random) const {
-  V3 light_sum, throughput(1);
+V3 Integrator::reflected(Surface surface, V3 view, int passes, PathSampler& random) const {
+  V3 light_sum = surface.emission + direct(surface, view, passes, random), throughput(1);
   int diffuse = 0, glossy = 0;
+  float least_pdf = kFar;
   for (int depth = 0; depth < kMaxDepth; ++depth) {
-    V3 here = throughput * (surface.emission + direct(surface, view, random));
-    light_sum += depth > 0 ? clamp_indirect(here) : here;
     BsdfSample sample;
     const Pair pick = random.next();
     const Pair u = random.next();
@@ -113,16 +117,22 @@ V3 Integrator::reflected(Surface surface, V3 view, PathSampler& random) const {
     throughput = throughput * sample.value.f_cos * (1 / sample.value.pdf);
     if (sum(throughput) <= 0) break;
     (sample.glossy ? glossy : diffuse) += 1;
-    V3 origin = leave(surface, sample.direction);
+    least_pdf = std::min(least_pdf, sample.value.pdf);
     const V3 start = surface.position;
-    bool blocked;
-    if (!next_surface(origin, sample.direction, pick.v, surface, blocked)) {
-      here = throughput * escaped(start, sample.direction, sample.value.pdf);
-      light_sum += depth > 0 ? clamp_indirect(here) : here;
+    const V3 origin = leave(start, surface.geometric_normal, sample.direction);
+    if (!next_surface(origin, sample.direction, pick.v, surface, passes)) {
+      const V3 light = throughput * escaped(start, sample.direction, sample.value.pdf);
+      light_sum += depth > 0 ? clamp_indirect(light) : light;
       break;
     }
-    if (blocked || diffuse > 1 || glossy > 1) break;
+    // The surface after the last bounce only shows its own glow.
+    const bool last = passes > kMaxTransparent || diffuse > 1 || glossy > 1;
+    surface.least_alpha = blurred_alpha(least_pdf);
     view = -sample.direction;
+    V3 light = surface.emission;
+    if (!last) light += direct(surface, view, passes, random);
+    light_sum += clamp_indirect(throughput * light);
+    if (last) break;
   }
   return light_sum;
 }
@@ -134,15 +144,18 @@ Radiance Integrator::trace(V3 origin, V3 direction, PathSampler& random) const {
   for (int layer = 0;; ++layer) {
     Hit hit;
     if (!bvh_.intersect(origin, direction, kFar, hit)) return result;
-    if (layer > kMaxTransparent) break;
     const Surface surface = geometry_.surface(origin, direction, hit, mask_as_blend_);
+    if (layer > kMaxTransparent) {
+      result.color += surface.emission * passed;
+      break;
+    }
     if (surface.alpha > 0) {
-      result.color += reflected(surface, -direction, random) * (passed * surface.alpha);
+      result.color += reflected(surface, -direction, layer, random) * (passed * surface.alpha);
       result.alpha += passed * surface.alpha;
     }
     passed *= 1 - surface.alpha;
     if (passed < 1e-4f) return result;
-    origin = leave(surface, direction);
+    origin = leave(surface.position, surface.geometric_normal, direction);
   }
   result.alpha += passed;
   return result;

@@ -11,7 +11,8 @@ struct Radiance {
 };
 
 // Light transport of one view: the reference's one diffuse and one glossy bounce, next-event estimation with multiple
-// importance sampling, indirect light clamped at 10. Holds references; thread-safe.
+// importance sampling, indirect light clamped at 10, glossy lobes widened after a bounce, three transparent passes in a
+// path and its shadow rays together. Holds references; thread-safe.
 class Integrator {
  public:
   Integrator(const Geometry& geometry, const Bvh& bvh, const Lighting& lighting, bool mask_as_blend)
@@ -21,11 +22,12 @@ class Integrator {
   Radiance trace(V3 origin, V3 direction, PathSampler& random) const;
 
  private:
-  V3 reflected(Surface surface, V3 view, PathSampler& random) const;
-  V3 direct(const Surface& surface, V3 view, PathSampler& random) const;
+  // `passes`: transparent layers the path has gone through so far.
+  V3 reflected(Surface surface, V3 view, int passes, PathSampler& random) const;
+  V3 direct(const Surface& surface, V3 view, int passes, PathSampler& random) const;
   V3 escaped(V3 origin, V3 direction, float pdf) const;
-  float transmittance(V3 origin, V3 direction, float t_max) const;
-  bool next_surface(V3& origin, V3 direction, float lobe, Surface& surface, bool& blocked) const;
+  float transmittance(V3 origin, V3 direction, float t_max, int passes) const;
+  bool next_surface(V3 origin, V3 direction, float lobe, Surface& surface, int& passes) const;
 
   const Geometry& geometry_;
   const Bvh& bvh_;

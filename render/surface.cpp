@@ -17,30 +17,48 @@ struct TexturePoint {
   float u, v;
 };
 
-// One stored channel in [0, 1], filtered between texels as stored.
-float lookup(const Geometry& g, const mesh::Texture& texture, TexturePoint at, int channel) {
-  const image::Image& image = g.images[texture.image];
-  if (channel >= image.channels) {
-    if (channel == 3) return 1;
-    channel = image.channels == 1 ? 0 : image.channels - 1;
+// A point of a texture: four texels and the weights that filter them, as stored.
+class Lookup {
+ public:
+  Lookup(const Geometry& g, const mesh::Texture& texture, TexturePoint at) : image_(g.images[texture.image]) {
+    const float x = bounded(at.u) * image_.width, y = bounded(at.v) * image_.height;
+    const bool nearest = texture.filter == mesh::Filter::kNearest;
+    const float fx = std::floor(nearest ? x : x - 0.5f), fy = std::floor(nearest ? y : y - 0.5f);
+    const int i = static_cast<int>(fx), j = static_cast<int>(fy);
+    const int x0 = wrap(i, image_.width, texture.wrap_u), x1 = wrap(i + 1, image_.width, texture.wrap_u);
+    const int y0 = wrap(j, image_.height, texture.wrap_v), y1 = wrap(j + 1, image_.height, texture.wrap_v);
+    texels_[0] = image_.at(x0, y0), texels_[1] = image_.at(x1, y0);
+    texels_[2] = image_.at(x0, y1), texels_[3] = image_.at(x1, y1);
+    if (!nearest) right_ = x - 0.5f - fx, down_ = y - 0.5f - fy;
   }
-  // Far-out coordinates lose all their fraction bits; bounding them keeps the conversion to int defined.
-  const float x = std::clamp(at.u, -1e4f, 1e4f) * image.width, y = std::clamp(at.v, -1e4f, 1e4f) * image.height;
-  const auto texel = [&](int i, int j) {
-    return image.at(wrap(i, image.width, texture.wrap_u), wrap(j, image.height, texture.wrap_v))[channel] / 255.0f;
-  };
-  if (texture.filter == mesh::Filter::kNearest)
-    return texel(static_cast<int>(std::floor(x)), static_cast<int>(std::floor(y)));
-  const float fx = std::floor(x - 0.5f), fy = std::floor(y - 0.5f), a = x - 0.5f - fx, b = y - 0.5f - fy;
-  const int i = static_cast<int>(fx), j = static_cast<int>(fy);
-  return (texel(i, j) * (1 - a) + texel(i + 1, j) * a) * (1 - b) +
-         (texel(i, j + 1) * (1 - a) + texel(i + 1, j + 1) * a) * b;
-}
+
+  // In [0, 1]. Images without that channel answer with their last colour, or 1 for alpha.
+  float channel(int c) const {
+    if (c >= image_.channels) {
+      if (c == 3) return 1;
+      c = image_.channels - 1;
+    }
+    const float top = texels_[0][c] * (1 - right_) + texels_[1][c] * right_;
+    const float bottom = texels_[2][c] * (1 - right_) + texels_[3][c] * right_;
+    return (top * (1 - down_) + bottom * down_) * (1 / 255.0f);
+  }
+
+ private:
+  // Far-out coordinates have lost their fraction; bounding them (and NaN) keeps the conversion to int defined.
+  static float bounded(float x) { return x > -1e4f ? std::min(x, 1e4f) : -1e4f; }
+
+  const image::Image& image_;
+  const uint8_t* texels_[4];
+  float right_ = 0, down_ = 0;
+};
 
 float to_linear(float s) { return s <= 0.04045f ? s / 12.92f : std::pow((s + 0.055f) / 1.055f, 2.4f); }
 
+float lookup(const Geometry& g, const mesh::Texture& t, TexturePoint at) { return Lookup(g, t, at).channel(t.channel); }
+
 V3 lookup_color(const Geometry& g, const mesh::Texture& t, TexturePoint at) {
-  return {to_linear(lookup(g, t, at, 0)), to_linear(lookup(g, t, at, 1)), to_linear(lookup(g, t, at, 2))};
+  const Lookup texel(g, t, at);
+  return {to_linear(texel.channel(0)), to_linear(texel.channel(1)), to_linear(texel.channel(2))};
 }
 
 struct Weights {
@@ -69,6 +87,14 @@ V3 bend(const V3* x, const Geometry::Corner* p, V3 normal, V3 map) {
   // v grows downwards in the picture while the map's green axis points up.
   const V3 bitangent = cross(normal, tangent) * (det > 0 ? -1.0f : 1.0f);
   return normalize(tangent * map.x + bitangent * map.y + normal * map.z, normal);
+}
+
+// Turns a normal whose mirror direction points into the surface until it grazes; else bumps seen flat go black.
+V3 above_horizon(V3 normal, V3 geometric, V3 view) {
+  const V3 mirrored = normal * (2 * dot(normal, view)) - view;
+  const float lowest = std::min(0.9f * dot(geometric, view), 0.01f), height = dot(geometric, mirrored);
+  if (height >= lowest) return normal;
+  return normalize(view + normalize(mirrored + geometric * (lowest - height)), geometric);
 }
 
 }  // namespace
@@ -103,9 +129,15 @@ float Geometry::alpha(const Hit& hit, bool mask_as_blend) const {
   const Corner* p = &corners[3 * size_t{hit.triangle}];
   const Weights w(hit);
   float value = m.alpha * color_channel(p, w, 3);
-  if (m.alpha_texture) value *= lookup(*this, *m.alpha_texture, texture_point(p, w), m.alpha_texture->channel);
+  if (m.alpha_texture) value *= lookup(*this, *m.alpha_texture, texture_point(p, w));
   if (m.alpha_mode == mesh::AlphaMode::kMask && !mask_as_blend) return value >= m.alpha_cutoff ? 1 : 0;
   return std::clamp(value, 0.0f, 1.0f);
+}
+
+Place Geometry::place(const Hit& hit) const {
+  const V3* x = &positions[3 * size_t{hit.triangle}];
+  const Weights w(hit);
+  return {x[0] * w.a + x[1] * w.b + x[2] * w.c, normalize(cross(x[1] - x[0], x[2] - x[0]))};
 }
 
 Surface Geometry::surface(V3 origin, V3 direction, const Hit& hit, bool mask_as_blend) const {
@@ -122,17 +154,19 @@ Surface Geometry::surface(V3 origin, V3 direction, const Hit& hit, bool mask_as_
                          : s.geometric_normal;
   if (dot(s.normal, s.geometric_normal) < 0) s.geometric_normal = -s.geometric_normal;
   if (m.normal_texture) {
-    const auto axis = [&](int i) { return 2 * lookup(*this, *m.normal_texture, at, i) - 1; };
+    const Lookup texel(*this, *m.normal_texture, at);
+    const auto axis = [&](int i) { return 2 * texel.channel(i) - 1; };
     s.normal = bend(x, p, s.normal, {axis(0), axis(1), axis(2)});
   }
-  // Both sides are shaded; each normal is turned to the viewer on its own.
+  // Both sides are shaded; the side is decided by the face, not by the bent normal.
   if (dot(s.geometric_normal, direction) > 0) s.geometric_normal = -s.geometric_normal, s.normal = -s.normal;
+  if (m.normal_texture) s.normal = above_horizon(s.normal, s.geometric_normal, -direction);
   V3 base = V3(m.base_color) * V3{color_channel(p, w, 0), color_channel(p, w, 1), color_channel(p, w, 2)};
   if (m.base_color_texture) base = base * lookup_color(*this, *m.base_color_texture, at);
   float metallic = m.metallic;
   s.roughness = m.roughness;
-  if (m.metallic_texture) metallic *= lookup(*this, *m.metallic_texture, at, m.metallic_texture->channel);
-  if (m.roughness_texture) s.roughness *= lookup(*this, *m.roughness_texture, at, m.roughness_texture->channel);
+  if (m.metallic_texture) metallic *= lookup(*this, *m.metallic_texture, at);
+  if (m.roughness_texture) s.roughness *= lookup(*this, *m.roughness_texture, at);
   s.alpha = alpha(hit, mask_as_blend);
   if (m.unlit) {
     s.emission = base;

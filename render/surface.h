@@ -5,6 +5,10 @@
 
 namespace espalier::render {
 
+struct Place {
+  V3 position, normal;  // normal of the face, on the side its corners run counter-clockwise; unit
+};
+
 // The triangles and materials of a scene, flattened for shading. Owns copies of everything.
 struct Geometry {
   struct Corner {
@@ -27,6 +31,7 @@ struct Geometry {
   // What a ray along `direction` sees at `hit`.
   Surface surface(V3 origin, V3 direction, const Hit& hit, bool mask_as_blend) const;
   float alpha(const Hit& hit, bool mask_as_blend) const;
+  Place place(const Hit& hit) const;
 };
 
 }  // namespace espalier::render
