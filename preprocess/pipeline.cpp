@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <thread>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -123,6 +124,9 @@ dataset::Manifest make_manifest(const PreprocessConfig& config, const Plan& plan
   manifest.render = {settings.views, settings.render_size, settings.render_samples, "espalier-embree",
                      "filmic",       settings.seed};
   manifest.objects = std::move(objects);
+  // The order of the file, on which the dataset's id depends.
+  std::sort(manifest.objects.begin(), manifest.objects.end(),
+            [](const auto& a, const auto& b) { return std::tie(a.sha256, a.path) < std::tie(b.sha256, b.path); });
   return manifest;
 }
 
