@@ -5,6 +5,7 @@
 #include "nn/layers/attention.h"
 #include "nn/layers/norm.h"
 #include "nn/layers/position.h"
+#include "nn/layers/split_qkv.h"
 
 namespace espalier::nn {
 namespace {
@@ -106,7 +107,10 @@ at::Tensor FlowBlock::self_attention(const at::Tensor& x, const TokenLayout& lay
   const at::Tensor qkv = split_heads(qkv_.forward(x), 3, heads_);  // [..., 3, H, d]
   const int64_t axis = qkv.dim() - 3;
   at::Tensor q, k, v = qkv.select(axis, 2);
-  if (self_q_gamma_.defined() || layout.rope.defined()) {  // q and k together: half as many operators
+  if (split_qkv_applies(qkv, self_q_gamma_, self_k_gamma_, layout.rope)) {
+    const auto parts = split_qkv(qkv, self_q_gamma_, self_k_gamma_, layout.rope);
+    q = parts[0], k = parts[1], v = parts[2];
+  } else if (self_q_gamma_.defined() || layout.rope.defined()) {  // q and k together: half as many operators
     at::Tensor qk = qkv.narrow(axis, 0, 2);
     if (self_q_gamma_.defined()) qk = head_rms_norm(qk, at::stack({self_q_gamma_, self_k_gamma_}));
     if (layout.rope.defined()) qk = apply_rope(qk, layout.rope);
