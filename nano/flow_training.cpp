@@ -24,8 +24,7 @@
 namespace espalier::nano {
 namespace {
 
-constexpr int64_t kBatch = 32;        // pictures
-constexpr int64_t kDrawsPerView = 2;  // noise and time drawn for each: the encoder's work is shared
+constexpr int64_t kBatch = 32;  // pictures
 constexpr double kLearningRate = 1.5e-3;
 
 struct Networks {
@@ -90,7 +89,7 @@ Result<Data> load_data(const Recipe& recipe) {
   return data;
 }
 
-// Flow loss of kDrawsPerView noisy versions of every sample, plus the readings of the patch tokens.
+// Flow loss of the samples, plus the readings of the patch tokens.
 at::Tensor joint_loss(const Networks& networks, const Data& data, std::span<const train::SampleRef> samples,
                       uint64_t seed) {
   const ViewBatch views = draw_views(data.corpus, samples, seed);
@@ -99,21 +98,15 @@ at::Tensor joint_loss(const Networks& networks, const Data& data, std::span<cons
   for (size_t i = 0; i < samples.size(); ++i) {
     latents.push_back((views.mirrored[i] ? data.mirrored_latents : data.latents)[samples[i].item]);
   }
-  const at::Tensor x0 = at::stack(latents).repeat({kDrawsPerView, 1, 1, 1, 1});
-  // Slots beyond the batch's own give each further draw its own noise, time and dropout.
-  std::vector<train::SampleRef> draws;
-  for (int64_t draw = 0; draw < kDrawsPerView; ++draw) {
-    for (const train::SampleRef& s : samples) draws.push_back({s.step, s.slot + draw * kBatch, s.item});
-  }
   train::FlowTask task;
-  task.latents = [&](std::span<const train::SampleRef>) { return x0; };
-  task.conditions = [&](std::span<const train::SampleRef>) { return tokens.repeat({kDrawsPerView, 1, 1}); };
+  task.latents = [&](std::span<const train::SampleRef>) { return at::stack(latents); };
+  task.conditions = [&](std::span<const train::SampleRef>) { return tokens; };
   task.predict = [&](const at::Tensor& x, const at::Tensor& t, const at::Tensor& condition) {
     return networks.flow->forward(x, t, condition);
   };
   task.time = train::TimeDistribution::logit_normal(1, 1);
   task.seed = seed;
-  return train::flow_loss(task, draws) +
+  return train::flow_loss(task, samples) +
          kPatchReadingWeight * patch_reading_loss(networks.readers, tokens, views.pixels);
 }
 
