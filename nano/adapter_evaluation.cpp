@@ -77,6 +77,15 @@ Result<at::Tensor> stored_occupancy(const dataset::Object& object) {
   return cells;
 }
 
+// What people call the object: its name, else the file it was made from, else the start of its hash.
+std::string display_name(const dataset::Object& object, const dataset::Manifest& manifest) {
+  if (!object.name.empty()) return object.name;
+  for (const dataset::ObjectRecord& record : manifest.objects) {
+    if (record.sha256 == object.sha256) return std::filesystem::path(record.path).stem().string();
+  }
+  return object.sha256.substr(0, 12);
+}
+
 Result<Items> load_items(const dataset::PreparedDataset& data, int view, int image_size) {
   Items items;
   std::vector<at::Tensor> cells, pictures, others;
@@ -85,7 +94,7 @@ Result<Items> load_items(const dataset::PreparedDataset& data, int view, int ima
       return absl::InvalidArgumentError(
           absl::StrCat("view ", view, " is not in the dataset: object ", object.sha256, " has ", object.views()));
     }
-    items.names.push_back(object.name.empty() ? object.sha256.substr(0, 12) : object.name);
+    items.names.push_back(display_name(object, data.manifest()));
     ESP_ASSIGN(cells.emplace_back(), stored_occupancy(object));
     for (size_t i = 0; i < object.views(); ++i) {
       ESP_ASSIGN(at::Tensor image, picture(object, i, image_size));
