@@ -130,19 +130,23 @@ class ServiceTest : public ::testing::Test {
     return events;
   }
 
+  v1::WorkerMessage hello() {
+    v1::WorkerMessage message;
+    message.mutable_hello()->set_worker_id("wrk_aaaaaaaaaaaaaaaaaaaaaaaaaa");
+    message.mutable_hello()->set_epoch(++epoch_);
+    message.mutable_hello()->set_slots(1);
+    message.mutable_hello()->set_base("nano");
+    message.mutable_hello()->add_denoisers(v1::DENOISER_SPARSE_STRUCTURE);
+    return message;
+  }
+
   // Attaches over gRPC and does what it is told with made-up results, until `tasks` are done.
   void work(int tasks) {
     auto stub = v1::WorkerService::NewStub(channel_);
     grpc::ClientContext context;
     context.set_wait_for_ready(true);
     const auto stream = stub->Attach(&context);
-    v1::WorkerMessage hello;
-    hello.mutable_hello()->set_worker_id("wrk_aaaaaaaaaaaaaaaaaaaaaaaaaa");
-    hello.mutable_hello()->set_epoch(++epoch_);
-    hello.mutable_hello()->set_slots(1);
-    hello.mutable_hello()->set_base("nano");
-    hello.mutable_hello()->add_denoisers(v1::DENOISER_SPARSE_STRUCTURE);
-    stream->Write(hello);
+    stream->Write(hello());
     v1::CoordinatorMessage message;
     uint64_t seq = 0;
     while (tasks > 0 && stream->Read(&message)) {
@@ -334,24 +338,31 @@ TEST_F(ServiceTest, KeepsASecondCoordinatorOutOfItsFolder) {
 }
 
 TEST_F(ServiceTest, EndsWorkerStreamsWhenItStops) {
-  std::thread worker([this] { work(1); });
-  const std::string id = submit(request("request-1"))->job().job_id();
-  while (job(id).preparation().state() != v1::STAGE_STATE_SUCCEEDED) std::this_thread::yield();
-  worker.join();
-  std::thread idle([this] { work(5); });
-  while (job(id).denoisers(0).state() == v1::STAGE_STATE_WAITING) std::this_thread::yield();
+  auto stub = v1::WorkerService::NewStub(channel_);
+  grpc::ClientContext context;
+  const auto stream = stub->Attach(&context);
+  stream->Write(hello());
+  v1::CoordinatorMessage message;
+  ASSERT_TRUE(stream->Read(&message));
+  EXPECT_TRUE(message.has_welcome());
   coordinator_->stop();
-  idle.join();
-  start();
-  EXPECT_EQ(job(id).job_id(), id);
+  while (stream->Read(&message)) {
+  }
+  EXPECT_FALSE(stream->Finish().ok());
 }
 
 TEST_F(ServiceTest, EndsWatchesWhenItStops) {
   const std::string id = submit(request("request-1"))->job().job_id();
-  std::thread watcher([&] { watch(id, 0); });
+  grpc::ClientContext context;
+  v1::WatchJobRequest watched;
+  watched.set_job_id(id);
+  const auto reader = jobs_->WatchJob(&context, watched);
+  v1::JobEvent event;
+  ASSERT_TRUE(reader->Read(&event));
   coordinator_->stop();
-  watcher.join();
-  EXPECT_EQ(last_watch_.error_code(), grpc::StatusCode::UNAVAILABLE) << last_watch_.error_message();
+  while (reader->Read(&event)) {
+  }
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
 }  // namespace
