@@ -1,5 +1,6 @@
 #include "preprocess/object_store.h"
 
+#include <algorithm>
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
@@ -63,6 +64,7 @@ Status ObjectStore::commit(const Asset& asset, const std::vector<std::string>& p
     ESP_ASSIGN(dataset::FileRecord file, dataset::record_file(path, fresh / path));
     record.files.push_back(std::move(file));
   }
+  std::sort(record.files.begin(), record.files.end(), [](const auto& a, const auto& b) { return a.path < b.path; });
   ESP_TRY(write_file_atomic(fresh / kAxis, asset.up_axis));
   ESP_TRY(write_file_atomic(fresh / kRecord, dataset::object_to_json(record)));
   std::error_code error;
