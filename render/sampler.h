@@ -30,6 +30,16 @@ inline uint32_t scramble_reversed(uint32_t x, uint32_t seed) {
   return x ^ (x * 0x53a22864u);
 }
 
+// Pascal's triangle modulo 2 times the bits of x: the generator matrix of the second Sobol dimension, bits reversed.
+// Its entry (i, j) is odd exactly when the bits of i are a subset of those of j.
+inline uint32_t pascal_product(uint32_t x) {
+  x ^= (x >> 1) & 0x55555555u;
+  x ^= (x >> 2) & 0x33333333u;
+  x ^= (x >> 4) & 0x0f0f0f0fu;
+  x ^= (x >> 8) & 0x00ff00ffu;
+  return x ^ (x >> 16);
+}
+
 inline float unit_float(uint32_t x) { return static_cast<float>(x >> 8) * 0x1p-24f; }
 
 struct Pair {
@@ -44,12 +54,10 @@ class PathSampler {
 
   Pair next() {
     const uint32_t seed = mix_bits(seed_ + 0x9e3779b9u * ++pair_);
-    uint32_t index = reverse_bits(scramble_reversed(reverse_bits(sample_), seed));
-    const uint32_t first = index;  // the first Sobol dimension is the reversed index; scrambling reverses it again
-    uint32_t second = 0;
-    for (uint32_t column = 1u << 31; index; index >>= 1, column ^= column >> 1) second ^= (index & 1) ? column : 0;
-    return {unit_float(reverse_bits(scramble_reversed(first, mix_bits(seed + 1)))),
-            unit_float(reverse_bits(scramble_reversed(reverse_bits(second), mix_bits(seed + 2))))};
+    const uint32_t index = reverse_bits(scramble_reversed(reverse_bits(sample_), seed));
+    // The first Sobol dimension is the reversed index; scrambling reverses it again. So it is with the second.
+    return {unit_float(reverse_bits(scramble_reversed(index, mix_bits(seed + 1)))),
+            unit_float(reverse_bits(scramble_reversed(pascal_product(index), mix_bits(seed + 2))))};
   }
 
  private:

@@ -52,5 +52,6 @@ Status run_models_case(const Case&, Report&);
 Status run_sampler_case(const Case&, Report&);
 Status run_imgprep_case(const Case&, Report&);
 Status run_train_case(const Case&, Report&);
+Status run_render_case(const Case&, Report&);
 
 }  // namespace espalier::golden

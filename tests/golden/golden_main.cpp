@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 const std::map<std::string, Runner>& runners() {
   static const std::map<std::string, Runner> table = {
       {"models", run_models_case}, {"sampler_", run_sampler_case}, {"imgprep_", run_imgprep_case},
-      {"train_", run_train_case},  {"ovoxel_", nullptr},           {"render_", nullptr},
+      {"train_", run_train_case},  {"ovoxel_", nullptr},           {"render_", run_render_case},
   };
   return table;
 }

@@ -39,8 +39,8 @@ inline Camera reference_camera(const nlohmann::json& frame) {
 inline Lighting reference_lighting(const nlohmann::json& frame) {
   Lighting lighting;
   for (const auto& light : frame.at("lights"))
-    lighting.lights.push_back({light.at("position").get<Vec3>(), light.at("radius").get<float>(),
-                               light.at("power_w").get<float>()});
+    lighting.lights.push_back(
+        {light.at("position").get<Vec3>(), light.at("radius").get<float>(), light.at("power_w").get<float>()});
   lighting.environment = frame.at("environment_radiance").get<float>();
   return lighting;
 }
