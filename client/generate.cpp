@@ -149,7 +149,7 @@ void add_generate(CLI::App& app, Command& command) {
   verb->add_option("--seed", options->seed, "Repeats a result (default: random, printed)");
   verb->add_option("--resolution", options->resolution, "512, 1024 or 1536 (default: the base's smallest)");
   verb->add_option("--steps", options->steps, "Sampler steps, 1..50 (default: the base's)");
-  verb->add_option("--guidance", options->guidance, "Guidance strength, 0..20; 1 means none (default: the base's)");
+  verb->add_option("--guidance", options->guidance, "Guidance strength, 0..15; 1 means none (default: the base's)");
   verb->add_option("--background", options->background, "Of an opaque image: auto, keyer or none")
       ->check(CLI::IsMember({"auto", "keyer", "none"}))
       ->capture_default_str();

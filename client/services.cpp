@@ -168,6 +168,7 @@ Result<Services> Services::start(const ServicesConfig& config, std::stop_token s
   ESP_ASSIGN(const auto settings, base_settings(config.base));
   auto environment = inherited_environment();
   environment.insert(environment.end(), settings.begin(), settings.end());
+  environment.emplace_back("OMP_WAIT_POLICY=PASSIVE");  // the programs share the cores: waiting must not spin
 
   auto state = std::make_unique<State>();
   state->coordinator = absl::StrCat("127.0.0.1:", coordinator_port);

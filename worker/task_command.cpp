@@ -65,8 +65,11 @@ process::ChildSpec task_command(const WorkerConfig& config, const v1::AssignTask
       "--base",        config.base,     "--threads", absl::StrCat(config.threads_per_task),
       "--progress-fd", "{progress-fd}", "-o",        folder.output.string()};
   spec.argv.insert(spec.argv.end(), common.begin(), common.end());
-  spec.environment = {"PATH=/usr/bin:/bin", absl::StrCat("TMPDIR=", folder.root.string()),
-                      absl::StrCat("OMP_NUM_THREADS=", config.threads_per_task), "LC_ALL=C.UTF-8"};
+  spec.environment = {
+      "PATH=/usr/bin:/bin", absl::StrCat("TMPDIR=", folder.root.string()),
+      absl::StrCat("OMP_NUM_THREADS=", config.threads_per_task),
+      // Threads that wait by spinning stand still for milliseconds as soon as anything else wants a core.
+      "OMP_WAIT_POLICY=PASSIVE", "LC_ALL=C.UTF-8"};
   for (const char* name : {"LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "ASAN_OPTIONS", "UBSAN_OPTIONS"}) {
     if (const char* value = std::getenv(name)) spec.environment.push_back(absl::StrCat(name, "=", value));
   }
