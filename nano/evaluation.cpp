@@ -65,6 +65,19 @@ at::Tensor nearest_pictures(const at::Tensor& pictures, const at::Tensor& known)
   return best;
 }
 
+infer::SamplerParams structure_sampler(const nn::BaseModel& base) {
+  const nn::SamplerDefaults& defaults = base.sparse_structure_sampler();
+  infer::SamplerParams params;
+  params.steps = defaults.steps;
+  params.rescale_t = defaults.rescale_t;
+  params.guidance_strength = defaults.guidance_strength;
+  params.guidance_rescale = defaults.guidance_rescale;
+  params.interval_start = defaults.guidance_interval[0];
+  params.interval_end = defaults.guidance_interval[1];
+  params.sigma_min = defaults.sigma_min;
+  return params;
+}
+
 Result<at::Tensor> sample_occupancy(const nn::SparseStructureFlow& flow, const nn::SparseStructureDecoder& decoder,
                                     const at::Tensor& tokens, const infer::SamplerParams& params, uint64_t seed) {
   const at::NoGradGuard no_grad;

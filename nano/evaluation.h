@@ -6,6 +6,7 @@
 
 #include "common/status.h"
 #include "infer/samplers/flow_euler.h"
+#include "nn/io/base_model.h"
 #include "nn/networks/ss_flow.h"
 #include "nn/networks/ss_vae.h"
 
@@ -26,6 +27,9 @@ at::Tensor best_constant(const at::Tensor& examples);
 // For each picture [N, 3, W, W] (any type, one scale) the index of the nearest of `known` [M, 3, W, W], by the squared
 // difference of both averaged to 32 x 32. int64 [N].
 at::Tensor nearest_pictures(const at::Tensor& pictures, const at::Tensor& known);
+
+// The settings of the base's pipeline.json.
+infer::SamplerParams structure_sampler(const nn::BaseModel& base);
 
 // Generates occupancy bool [N, S, S, S] from condition tokens [N, L, C]; noise depends on `seed` and the index only.
 Result<at::Tensor> sample_occupancy(const nn::SparseStructureFlow& flow, const nn::SparseStructureDecoder& decoder,
