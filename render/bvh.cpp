@@ -2,8 +2,13 @@
 
 #include <embree3/rtcore.h>
 
+#include <cstring>
+#include <type_traits>
+
 // The only file that knows Embree; version 4 differs in the argument structures of the two queries.
 namespace espalier::render {
+
+static_assert(sizeof(V3) == 12 && std::is_trivially_copyable_v<V3>, "positions are handed over as they lie");
 
 struct Bvh::State {
   RTCDevice device = nullptr;
@@ -19,30 +24,25 @@ Bvh::Bvh(Bvh&&) noexcept = default;
 Bvh& Bvh::operator=(Bvh&&) noexcept = default;
 Bvh::~Bvh() = default;
 
-Result<Bvh> Bvh::make(const std::vector<V3>& corners) {
+Result<Bvh> Bvh::make(const std::vector<V3>& positions, const std::vector<mesh::Triangle>& triangles) {
   auto state = std::make_unique<State>();
   // One build thread: the order of a parallel build would make ties between coplanar faces vary.
   state->device = rtcNewDevice("threads=1");
   if (!state->device) return absl::InternalError("Embree: no device");
   state->scene = rtcNewScene(state->device);
   rtcSetSceneFlags(state->scene, RTC_SCENE_FLAG_ROBUST);
-  const size_t count = corners.size() / 3;
-  if (count > 0) {
+  if (!triangles.empty()) {
     RTCGeometry geometry = rtcNewGeometry(state->device, RTC_GEOMETRY_TYPE_TRIANGLE);
-    auto* vertices = static_cast<float*>(
-        rtcSetNewGeometryBuffer(geometry, RTC_BUFFER_TYPE_VERTEX, 0, RTC_FORMAT_FLOAT3, 3 * sizeof(float), count * 3));
-    auto* indices = static_cast<uint32_t*>(
-        rtcSetNewGeometryBuffer(geometry, RTC_BUFFER_TYPE_INDEX, 0, RTC_FORMAT_UINT3, 3 * sizeof(uint32_t), count));
+    void* vertices =
+        rtcSetNewGeometryBuffer(geometry, RTC_BUFFER_TYPE_VERTEX, 0, RTC_FORMAT_FLOAT3, sizeof(V3), positions.size());
+    void* indices = rtcSetNewGeometryBuffer(geometry, RTC_BUFFER_TYPE_INDEX, 0, RTC_FORMAT_UINT3,
+                                            sizeof(mesh::Triangle), triangles.size());
     if (!vertices || !indices) {
       rtcReleaseGeometry(geometry);
       return absl::ResourceExhaustedError("Embree: out of memory");
     }
-    for (size_t i = 0; i < count * 3; ++i) {
-      vertices[3 * i] = corners[i].x;
-      vertices[3 * i + 1] = corners[i].y;
-      vertices[3 * i + 2] = corners[i].z;
-      indices[i] = static_cast<uint32_t>(i);
-    }
+    std::memcpy(vertices, positions.data(), positions.size() * sizeof(V3));
+    std::memcpy(indices, triangles.data(), triangles.size() * sizeof(mesh::Triangle));
     rtcCommitGeometry(geometry);
     rtcAttachGeometry(state->scene, geometry);
     rtcReleaseGeometry(geometry);

@@ -17,8 +17,9 @@ struct Hit {
 // Ray queries against a triangle soup. Immutable after make; queries are thread-safe.
 class Bvh {
  public:
-  // `corners` holds three positions per triangle. RESOURCE_EXHAUSTED or INTERNAL when the structure cannot be built.
-  static Result<Bvh> make(const std::vector<V3>& corners);
+  // Indices must be below the number of positions, which are copied. RESOURCE_EXHAUSTED or INTERNAL when the structure
+  // cannot be built.
+  static Result<Bvh> make(const std::vector<V3>& positions, const std::vector<mesh::Triangle>& triangles);
   Bvh(Bvh&&) noexcept;
   Bvh& operator=(Bvh&&) noexcept;
   ~Bvh();

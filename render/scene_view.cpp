@@ -23,7 +23,7 @@ SceneTracer::~SceneTracer() = default;
 Result<SceneTracer> SceneTracer::make(const mesh::Scene& scene) {
   ESP_TRY(mesh::validate(scene));
   Geometry geometry = Geometry::from(scene);
-  ESP_ASSIGN(Bvh bvh, Bvh::make(geometry.positions));
+  ESP_ASSIGN(Bvh bvh, Bvh::make(geometry.positions, geometry.triangles));
   return SceneTracer(std::make_unique<Data>(Data{std::move(geometry), std::move(bvh)}));
 }
 

@@ -66,6 +66,15 @@ struct Weights {
   explicit Weights(const Hit& hit) : a(1 - hit.u - hit.v), b(hit.u), c(hit.v) {}
 };
 
+// The three corners of a face.
+struct Corners {
+  V3 x[3];
+  Geometry::Corner p[3];
+  Corners(const Geometry& g, uint32_t face) {
+    for (int i = 0; i < 3; ++i) x[i] = g.positions[g.triangles[face][i]], p[i] = g.corners[g.triangles[face][i]];
+  }
+};
+
 TexturePoint texture_point(const Geometry::Corner* p, Weights w) {
   return {p[0].u * w.a + p[1].u * w.b + p[2].u * w.c, p[0].v * w.a + p[1].v * w.b + p[2].v * w.c};
 }
@@ -107,17 +116,19 @@ Geometry Geometry::from(const mesh::Scene& scene) {
   const int none = static_cast<int>(scene.materials.size());
   for (const mesh::Material& m : scene.materials) g.translucent |= m.alpha_mode != mesh::AlphaMode::kOpaque;
   for (const mesh::Mesh& m : scene.meshes) {
+    const auto first = static_cast<uint32_t>(g.positions.size());
+    for (size_t i = 0; i < m.positions.size(); ++i) {
+      Corner corner;
+      if (!m.normals.empty()) corner.normal = V3(m.normals[i]);
+      if (!m.uvs.empty()) corner.u = m.uvs[i][0], corner.v = m.uvs[i][1];
+      if (!m.colors.empty()) corner.color = m.colors[i];
+      g.positions.push_back(V3(m.positions[i]));
+      g.corners.push_back(corner);
+    }
     for (size_t f = 0; f < m.triangles.size(); ++f) {
       const int id = f < m.material_ids.size() ? m.material_ids[f] : -1;
       g.faces.push_back({id < 0 ? none : id, !m.normals.empty()});
-      for (const uint32_t i : m.triangles[f]) {
-        Corner corner;
-        if (!m.normals.empty()) corner.normal = V3(m.normals[i]);
-        if (!m.uvs.empty()) corner.u = m.uvs[i][0], corner.v = m.uvs[i][1];
-        if (!m.colors.empty()) corner.color = m.colors[i];
-        g.positions.push_back(V3(m.positions[i]));
-        g.corners.push_back(corner);
-      }
+      g.triangles.push_back({m.triangles[f][0] + first, m.triangles[f][1] + first, m.triangles[f][2] + first});
     }
   }
   return g;
@@ -126,7 +137,8 @@ Geometry Geometry::from(const mesh::Scene& scene) {
 float Geometry::alpha(const Hit& hit, bool mask_as_blend) const {
   const mesh::Material& m = materials[faces[hit.triangle].material];
   if (m.alpha_mode == mesh::AlphaMode::kOpaque) return 1;
-  const Corner* p = &corners[3 * size_t{hit.triangle}];
+  const Corners face_corners(*this, hit.triangle);
+  const Corner* p = face_corners.p;
   const Weights w(hit);
   float value = m.alpha * color_channel(p, w, 3);
   if (m.alpha_texture) value *= lookup(*this, *m.alpha_texture, texture_point(p, w));
@@ -135,7 +147,8 @@ float Geometry::alpha(const Hit& hit, bool mask_as_blend) const {
 }
 
 Place Geometry::place(const Hit& hit) const {
-  const V3* x = &positions[3 * size_t{hit.triangle}];
+  const mesh::Triangle& t = triangles[hit.triangle];
+  const V3 x[3] = {positions[t[0]], positions[t[1]], positions[t[2]]};
   const Weights w(hit);
   return {x[0] * w.a + x[1] * w.b + x[2] * w.c, normalize(cross(x[1] - x[0], x[2] - x[0]))};
 }
@@ -143,8 +156,9 @@ Place Geometry::place(const Hit& hit) const {
 Surface Geometry::surface(V3 origin, V3 direction, const Hit& hit, bool mask_as_blend) const {
   const Face& face = faces[hit.triangle];
   const mesh::Material& m = materials[face.material];
-  const V3* x = &positions[3 * size_t{hit.triangle}];
-  const Corner* p = &corners[3 * size_t{hit.triangle}];
+  const Corners face_corners(*this, hit.triangle);
+  const V3* x = face_corners.x;
+  const Corner* p = face_corners.p;
   const Weights w(hit);
   const TexturePoint at = texture_point(p, w);
   Surface s;

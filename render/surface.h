@@ -20,8 +20,9 @@ struct Geometry {
     int material = 0;
     bool smooth = false;
   };
-  std::vector<V3> positions;              // [3F]
-  std::vector<Corner> corners;            // [3F]
+  std::vector<V3> positions;              // [N]
+  std::vector<Corner> corners;            // [N] attributes
+  std::vector<mesh::Triangle> triangles;  // [F], indices < N
   std::vector<Face> faces;                // [F]
   std::vector<mesh::Material> materials;  // the last one stands for "no material"
   std::vector<image::Image> images;
