@@ -6,12 +6,11 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "common/log.h"
+#include "common/stop_signals.h"
 #include "rpc/channel.h"
-#include "rpc/server.h"
 #include "rpc/status.h"
 
 namespace espalier::client {
@@ -60,10 +59,9 @@ Status explain(const Status& status, const std::string& server) {
 }
 
 int run(int argc, char** argv) {
-  StopSignal signal;  // before any thread
-  std::stop_source stop;
+  const StopSignals signals;  // before any thread
   Command command;
-  command.stop = stop.get_token();
+  command.stop = signals.token();
   CLI::App app("Espalier: LoRA fine-tuning of TRELLIS.2. Start with `espalier up`.", "espalier");
   app.require_subcommand(1);
   app.fallthrough();
@@ -83,10 +81,6 @@ int run(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   configure_log("espalier", LogLevel::kWarning, LogFormat::kText);
-  std::thread([&] {
-    signal.wait();
-    stop.request_stop();
-  }).detach();
   const Status status = command.run();
   if (status.ok()) return 0;
   report(status, command.json);

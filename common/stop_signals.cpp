@@ -2,8 +2,10 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <time.h>
 #include <unistd.h>
+
+#include <condition_variable>
+#include <mutex>
 
 namespace espalier {
 
@@ -13,12 +15,10 @@ StopSignals::StopSignals() {
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
   waiter_ = std::thread([this, signals] {
-    const timespec pause{0, 100'000'000};
-    while (!done_) {
-      const int signal = sigtimedwait(&signals, nullptr, &pause);
-      if (signal <= 0) continue;
-      if (stop_.stop_requested()) ::_exit(128 + signal);
+    for (int number = 0; sigwait(&signals, &number) == 0 && !done_;) {
+      if (stop_.stop_requested()) ::_exit(128 + number);
       stop_.request_stop();
     }
   });
@@ -26,7 +26,15 @@ StopSignals::StopSignals() {
 
 StopSignals::~StopSignals() {
   done_ = true;
+  pthread_kill(waiter_.native_handle(), SIGTERM);  // wakes it
   waiter_.join();
+}
+
+void StopSignals::wait() const {
+  std::mutex mutex;
+  std::condition_variable_any stopped;
+  std::unique_lock lock(mutex);
+  stopped.wait(lock, token(), [] { return false; });
 }
 
 }  // namespace espalier

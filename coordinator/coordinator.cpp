@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/log.h"
+#include "common/stop_signals.h"
 #include "coordinator/artefact_library.h"
 #include "coordinator/change_board.h"
 #include "coordinator/database.h"
@@ -159,13 +160,13 @@ void Coordinator::stop() {
 }
 
 Status run_coordinator(const CoordinatorConfig& config) {
-  StopSignal signal;
+  const StopSignals signals;
   const SystemClock clock;
   ESP_ASSIGN(const auto coordinator, Coordinator::start(config, clock));
   std::cout << "espalier-coordinator listens on " << coordinator->address() << std::endl;
   log_info("serving", {{"address", coordinator->address()}, {"data_dir", config.data_dir}});
-  const int number = signal.wait();
-  log_info("stopping", {{"signal", number}});
+  signals.wait();
+  log_info("stopping");
   coordinator->stop();
   return absl::OkStatus();
 }

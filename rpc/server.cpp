@@ -3,7 +3,6 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
-#include <signal.h>
 
 #include <mutex>
 
@@ -89,30 +88,6 @@ void RpcServer::shutdown(std::chrono::milliseconds grace) {
   server_->GetHealthCheckService()->Shutdown();
   server_->Shutdown(std::chrono::system_clock::now() + grace);
   server_->Wait();
-}
-
-namespace {
-sigset_t stop_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGTERM);
-  return set;
-}
-}  // namespace
-
-StopSignal::StopSignal() {
-  const sigset_t set = stop_signals();
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  signal(SIGPIPE, SIG_IGN);
-}
-
-int StopSignal::wait() {
-  const sigset_t set = stop_signals();
-  int number = 0;
-  sigwait(&set, &number);
-  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
-  return number;
 }
 
 }  // namespace espalier

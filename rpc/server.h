@@ -44,13 +44,4 @@ class RpcServer {
   std::string address_;
 };
 
-// Lets SIGINT and SIGTERM be waited for instead of ending the process: make one first in main, before any thread.
-// Child processes inherit the blocked signals: unblock them between fork and exec.
-class StopSignal {
- public:
-  StopSignal();
-  // Until the first SIGINT or SIGTERM; returns its number. Any later one ends the process at once.
-  int wait();
-};
-
 }  // namespace espalier

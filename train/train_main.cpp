@@ -1,15 +1,15 @@
 #include <cstdio>
 
 #include "common/log.h"
+#include "common/stop_signals.h"
 #include "train/command_line.h"
 #include "train/progress.h"
-#include "train/stop_signals.h"
 #include "train/trainer.h"
 
 int main(int argc, char** argv) {
   using namespace espalier;
   configure_log("train", LogLevel::kInfo, LogFormat::kText);
-  const train::StopSignals signals;
+  const StopSignals signals;
   train::CommandLine line;
   Status status = train::parse_command_line(argc, argv, line);
   if (!line.help.empty()) {

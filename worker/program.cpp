@@ -2,10 +2,9 @@
 
 #include <CLI/CLI.hpp>
 #include <iostream>
-#include <thread>
 
 #include "common/log.h"
-#include "rpc/server.h"
+#include "common/stop_signals.h"
 #include "worker/agent.h"
 
 namespace espalier::worker {
@@ -47,7 +46,7 @@ int fail(const Status& status, int code) {
 }  // namespace
 
 int run_program(int argc, char** argv) {
-  StopSignal signal;  // before any thread
+  const StopSignals signals;  // before any thread
   CLI::App app("Runs the tasks of an Espalier coordinator on this machine.", "espalier-worker");
   Arguments arguments;
   add_options(app, arguments);
@@ -64,9 +63,7 @@ int run_program(int argc, char** argv) {
 
   const auto agent = Agent::create(config);
   if (!agent.ok()) return fail(agent.status(), 2);
-  std::stop_source stop;
-  std::thread([&] { signal.wait(), stop.request_stop(); }).detach();
-  const Status status = (*agent)->run(stop.get_token());
+  const Status status = (*agent)->run(signals.token());
   return status.ok() ? 0 : fail(status, 3);
 }
 

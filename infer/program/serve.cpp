@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "common/log.h"
+#include "common/stop_signals.h"
 #include "infer/server/inference_service.h"
 #include "rpc/channel.h"
 #include "rpc/server.h"
@@ -28,7 +29,7 @@ FetchAdapter fetch_from(const std::string& coordinator) {
 }  // namespace
 
 Status serve(const ServeOptions& options) {
-  StopSignal signal;
+  const StopSignals signals;
   ESP_ASSIGN(const auto engine, Engine::open(options.engine));
   InferenceService service(engine.get(), {.fetch_adapter = fetch_from(options.coordinator), .scratch = {}});
   ServerOptions server_options;
@@ -37,7 +38,7 @@ Status serve(const ServeOptions& options) {
   server_options.max_receive_bytes = kMaxRequestBytes;
   ESP_ASSIGN(const auto server, RpcServer::start(server_options, {&service}));
   log_info("serving", {{"address", server->address()}, {"base", engine->base_name()}});
-  signal.wait();
+  signals.wait();
   log_info("stopping");
   server->shutdown(kGrace);
   return absl::OkStatus();

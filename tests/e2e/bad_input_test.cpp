@@ -84,7 +84,7 @@ TEST_F(BadInput, EverySettingIsCheckedAndAllFaultsAreToldAtOnce) {
   expect_refused({"submit", source, "--denoisers", "colour"}, {"denoisers", "colour"});
   expect_refused({"submit", source, "--denoisers", "sparse_structure,sparse_structure"}, {"denoisers[1]"});
   expect_refused({"submit", source, "--rank", "17", "--steps", "99", "--lr", "0"},
-                 {"spec.rank", "16, 32", "spec.steps", "100", "spec.learning_rate", "1e-06"});
+                 {"spec.rank", "16, 32", "spec.steps", "100", "spec.learning_rate", "1e-6"});
   expect_refused({"submit", source, "--resolution", "768"}, {"spec.resolution"});
   expect_refused({"submit", source, "--holdout-view", "16"}, {"spec.holdout_views"});
   expect_refused({"job", "job_unknown"}, {"job_unknown"});
