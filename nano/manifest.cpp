@@ -39,7 +39,7 @@ nlohmann::json pipeline() {
 infer::SamplerParams default_sampler() {
   infer::SamplerParams params;
   params.steps = 12;
-  params.guidance_strength = 3;
+  params.guidance_strength = 7.5;
   params.guidance_rescale = 0.5;
   params.interval_start = 0.6;
   params.interval_end = 1;

@@ -26,8 +26,8 @@ struct Recipe {
   uint32_t shapes = 3000;   // occupancies for the VAE
   int64_t vae_steps = 3000;
   int64_t encoder_steps = 800;
-  int64_t flow_steps = 8000;    // at the full learning rate
-  int64_t anneal_steps = 1500;  // of the flow, the rate falling to nothing
+  int64_t flow_steps = 6500;    // at the full learning rate
+  int64_t anneal_steps = 1200;  // of the flow, the rate falling to nothing
 };
 
 // INVALID_ARGUMENT, UNAVAILABLE (disk), or what rendering and training report.
