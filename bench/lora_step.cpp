@@ -18,6 +18,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/files.h"
+#include "common/heap.h"
 #include "common/philox.h"
 #include "nn/io/safetensors.h"
 #include "nn/lora/adapter_file.h"
@@ -158,6 +159,7 @@ Status run(const Size& size) {
 }  // namespace espalier
 
 int main(int argc, char** argv) {
+  espalier::keep_freed_memory();  // as espalier-train does
   espalier::Size size;
   CLI::App app("One LoRA optimizer step of a dense denoiser.");
   app.add_option("--folder", size.folder, "where weights and inputs are written")->required();

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "common/events.h"
+#include "common/heap.h"
 #include "common/log.h"
 #include "nano/adapter_evaluation.h"
 #include "nano/demo_objects.h"
@@ -73,6 +74,7 @@ void add_evaluate(CLI::App& app, EvaluationConfig& config, bool& json, Status& o
 }  // namespace
 
 int main(int argc, char** argv) {
+  espalier::keep_freed_memory();
   espalier::configure_log("nano", espalier::LogLevel::kInfo, espalier::LogFormat::kText);
   CLI::App app{"Makes the nano base, writes the demo's assets, and judges adapters."};
   app.require_subcommand(1);

@@ -1,5 +1,6 @@
 #include <cstdio>
 
+#include "common/heap.h"
 #include "common/log.h"
 #include "common/stop_signals.h"
 #include "train/command_line.h"
@@ -8,6 +9,7 @@
 
 int main(int argc, char** argv) {
   using namespace espalier;
+  keep_freed_memory();
   configure_log("train", LogLevel::kInfo, LogFormat::kText);
   const StopSignals signals;
   train::CommandLine line;
