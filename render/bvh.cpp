@@ -1,6 +1,10 @@
 #include "render/bvh.h"
 
+#if __has_include(<embree4/rtcore.h>)
+#include <embree4/rtcore.h>
+#else
 #include <embree3/rtcore.h>
+#endif
 
 #include <cstring>
 #include <type_traits>
@@ -54,6 +58,24 @@ Result<Bvh> Bvh::make(const std::vector<V3>& positions, const std::vector<mesh::
 
 namespace {
 
+// Embree 3 wants a context with every query; in Embree 4 it is an optional argument.
+#if RTC_VERSION_MAJOR >= 4
+void trace_nearest(RTCScene scene, RTCRayHit& query) { rtcIntersect1(scene, &query); }
+void trace_any(RTCScene scene, RTCRay& ray) { rtcOccluded1(scene, &ray); }
+#else
+void trace_nearest(RTCScene scene, RTCRayHit& query) {
+  RTCIntersectContext context;
+  rtcInitIntersectContext(&context);
+  rtcIntersect1(scene, &context, &query);
+}
+
+void trace_any(RTCScene scene, RTCRay& ray) {
+  RTCIntersectContext context;
+  rtcInitIntersectContext(&context);
+  rtcOccluded1(scene, &context, &ray);
+}
+#endif
+
 RTCRay make_ray(V3 origin, V3 direction, float t_max) {
   RTCRay ray{};
   ray.org_x = origin.x, ray.org_y = origin.y, ray.org_z = origin.z;
@@ -67,22 +89,18 @@ RTCRay make_ray(V3 origin, V3 direction, float t_max) {
 }  // namespace
 
 bool Bvh::intersect(V3 origin, V3 direction, float t_max, Hit& hit) const {
-  RTCIntersectContext context;
-  rtcInitIntersectContext(&context);
   RTCRayHit query{};
   query.ray = make_ray(origin, direction, t_max);
   query.hit.geomID = RTC_INVALID_GEOMETRY_ID;
-  rtcIntersect1(state_->scene, &context, &query);
+  trace_nearest(state_->scene, query);
   if (query.hit.geomID == RTC_INVALID_GEOMETRY_ID) return false;
   hit = {query.ray.tfar, query.hit.primID, query.hit.u, query.hit.v};
   return true;
 }
 
 bool Bvh::occluded(V3 origin, V3 direction, float t_max) const {
-  RTCIntersectContext context;
-  rtcInitIntersectContext(&context);
   RTCRay ray = make_ray(origin, direction, t_max);
-  rtcOccluded1(state_->scene, &context, &ray);
+  trace_any(state_->scene, ray);
   return ray.tfar < 0;
 }
 
