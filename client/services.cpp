@@ -124,8 +124,11 @@ struct Services::State {
   std::string coordinator, inference;
   std::unique_ptr<Service> coordinator_service, inference_service, worker_service;
 
+  // Those that have been started, in the order in which they are to end.
   std::vector<Service*> all() const {
-    return {worker_service.get(), inference_service.get(), coordinator_service.get()};
+    std::vector<Service*> services = {worker_service.get(), inference_service.get(), coordinator_service.get()};
+    std::erase(services, nullptr);
+    return services;
   }
 
   Status health() const {
@@ -180,14 +183,15 @@ Result<Services> Services::start(const ServicesConfig& config, std::stop_token s
   };
   state->coordinator_service = start_service("espalier-coordinator", {"--listen", state->coordinator, "--data-dir",
                                                                       (config.data_dir / "coordinator").string()});
-  state->worker_service = start_service(
-      "espalier-worker", {"--coordinator", state->coordinator, "--data-dir", (config.data_dir / "worker").string(),
-                          "--base", config.base.string(), "--slots", absl::StrCat(config.slots)});
   state->inference_service = start_service(
       "espalier-infer",
       {"serve", "--listen", state->inference, "--base", config.base.string(), "--coordinator", state->coordinator});
   Services services(std::move(state));
   ESP_TRY(services.state_->await(services.coordinator(), stop));
+  // Only now: a worker that finds nobody waits longer with every try.
+  services.state_->worker_service = start_service(
+      "espalier-worker", {"--coordinator", services.coordinator(), "--data-dir", (config.data_dir / "worker").string(),
+                          "--base", config.base.string(), "--slots", absl::StrCat(config.slots)});
   ESP_TRY(services.state_->await(services.inference(), stop));
   return services;
 }

@@ -91,10 +91,10 @@ Result<Source> open_with_progress(const Command& command, const std::string& fro
   return open_source(from, progress, command.stop);
 }
 
-// The settings are checked before a large file is sent: a dataset job, stored nowhere, has the same rules.
-Status check_spec(const Command& command, v1::SubmitJobRequest request, const Source& source) {
+// An estimate obeys the same rules as a job: the settings are checked before a large file is sent.
+Status check_spec(const Command& command, const v1::TrainingSpec& spec, const Source& source) {
   v1::EstimateJobRequest estimate;
-  *estimate.mutable_spec() = request.spec();
+  *estimate.mutable_spec() = spec;
   estimate.set_objects(source.objects);
   estimate.set_reused_dataset(source.prepared);
   const auto stub = v1::JobService::NewStub(coordinator_channel(command));
@@ -113,7 +113,7 @@ Status submit(const Command& command, const SubmitOptions& options) {
     request.mutable_spec()->set_dataset_id(options.source);
   } else {
     ESP_ASSIGN(const auto source, open_with_progress(command, options.source));
-    ESP_TRY(check_spec(command, request, source));
+    ESP_TRY(check_spec(command, request.spec(), source));
     ESP_ASSIGN(const auto artefact, upload(command, source));
     request.mutable_spec()->set_artefact_id(artefact.artefact_id());
     request.set_expected_objects(source.prepared ? 0 : source.objects);

@@ -52,7 +52,7 @@ const Installation& installation();
 // Four small objects as GLB files in a zip, made once.
 const std::filesystem::path& assets();
 
-// nullopt-like reason to skip: empty when the nano base is in the source tree.
+// Why the tests cannot run; empty when the nano base is in the source tree.
 std::string missing_base();
 
 }  // namespace espalier::e2e
