@@ -3,7 +3,7 @@
 #include <string>
 
 #include "common/status.h"
-#include "coordinator/job_repository.h"
+#include "coordinator/jobs/job_repository.h"
 #include "espalier/v1/common.pb.h"
 
 namespace espalier::coordinator {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "coordinator/artefact_library.h"
+#include "coordinator/storage/artefact_library.h"
 #include "espalier/v1/artefacts.grpc.pb.h"
 
 namespace espalier::coordinator {

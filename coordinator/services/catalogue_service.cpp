@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "coordinator/catalogue_repository.h"
+#include "coordinator/jobs/catalogue_repository.h"
 #include "coordinator/paging.h"
 #include "rpc/status.h"
 

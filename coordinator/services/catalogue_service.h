@@ -1,6 +1,6 @@
 #pragma once
 
-#include "coordinator/database.h"
+#include "coordinator/storage/database.h"
 #include "espalier/v1/adapters.grpc.pb.h"
 #include "espalier/v1/datasets.grpc.pb.h"
 

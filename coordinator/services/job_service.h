@@ -1,7 +1,7 @@
 #pragma once
 
-#include "coordinator/change_board.h"
-#include "coordinator/job_desk.h"
+#include "coordinator/jobs/change_board.h"
+#include "coordinator/jobs/job_desk.h"
 #include "espalier/v1/jobs.grpc.pb.h"
 
 namespace espalier::coordinator {

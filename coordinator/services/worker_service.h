@@ -4,7 +4,7 @@
 #include <mutex>
 #include <set>
 
-#include "coordinator/scheduler.h"
+#include "coordinator/scheduling/scheduler.h"
 #include "espalier/v1/worker.grpc.pb.h"
 
 namespace espalier::coordinator {

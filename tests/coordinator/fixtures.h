@@ -11,12 +11,12 @@
 
 #include "common/files.h"
 #include "common/sha256.h"
-#include "coordinator/artefact_library.h"
-#include "coordinator/change_board.h"
 #include "coordinator/clock.h"
-#include "coordinator/database.h"
-#include "coordinator/job_desk.h"
-#include "coordinator/scheduler.h"
+#include "coordinator/jobs/change_board.h"
+#include "coordinator/jobs/job_desk.h"
+#include "coordinator/scheduling/scheduler.h"
+#include "coordinator/storage/artefact_library.h"
+#include "coordinator/storage/database.h"
 #include "rpc/status.h"
 
 namespace espalier::coordinator {

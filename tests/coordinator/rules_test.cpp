@@ -5,8 +5,8 @@
 #include <limits>
 
 #include "coordinator/config.h"
-#include "coordinator/job_state.h"
-#include "coordinator/job_validator.h"
+#include "coordinator/jobs/job_state.h"
+#include "coordinator/jobs/job_validator.h"
 
 namespace espalier::coordinator {
 namespace {

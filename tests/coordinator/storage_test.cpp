@@ -5,8 +5,8 @@
 
 #include <fstream>
 
-#include "coordinator/event_repository.h"
-#include "coordinator/job_repository.h"
+#include "coordinator/jobs/event_repository.h"
+#include "coordinator/jobs/job_repository.h"
 #include "tests/coordinator/fixtures.h"
 
 namespace espalier::coordinator {

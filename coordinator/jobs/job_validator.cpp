@@ -1,4 +1,4 @@
-#include "coordinator/job_validator.h"
+#include "coordinator/jobs/job_validator.h"
 
 #include <algorithm>
 #include <cmath>

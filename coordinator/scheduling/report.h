@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "common/status.h"
-#include "coordinator/lifecycle.h"
-#include "coordinator/records.h"
+#include "coordinator/jobs/lifecycle.h"
+#include "coordinator/jobs/records.h"
 
 namespace espalier::coordinator {
 

@@ -1,18 +1,18 @@
-#include "coordinator/lifecycle.h"
+#include "coordinator/jobs/lifecycle.h"
 
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "coordinator/artefact_repository.h"
-#include "coordinator/catalogue_repository.h"
 #include "coordinator/clock.h"
-#include "coordinator/event_repository.h"
-#include "coordinator/job_repository.h"
-#include "coordinator/job_state.h"
+#include "coordinator/jobs/catalogue_repository.h"
+#include "coordinator/jobs/event_repository.h"
+#include "coordinator/jobs/job_repository.h"
+#include "coordinator/jobs/job_state.h"
+#include "coordinator/jobs/task_repository.h"
 #include "coordinator/names.h"
 #include "coordinator/proto_json.h"
-#include "coordinator/task_repository.h"
+#include "coordinator/storage/artefact_repository.h"
 
 namespace espalier::coordinator {
 namespace {

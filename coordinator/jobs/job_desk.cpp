@@ -1,20 +1,20 @@
-#include "coordinator/job_desk.h"
+#include "coordinator/jobs/job_desk.h"
 
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/sha256.h"
-#include "coordinator/artefact_repository.h"
-#include "coordinator/catalogue_repository.h"
-#include "coordinator/event_repository.h"
-#include "coordinator/job_repository.h"
-#include "coordinator/job_state.h"
-#include "coordinator/job_validator.h"
-#include "coordinator/lifecycle.h"
+#include "coordinator/jobs/catalogue_repository.h"
+#include "coordinator/jobs/event_repository.h"
+#include "coordinator/jobs/job_repository.h"
+#include "coordinator/jobs/job_state.h"
+#include "coordinator/jobs/job_validator.h"
+#include "coordinator/jobs/lifecycle.h"
+#include "coordinator/jobs/task_repository.h"
 #include "coordinator/names.h"
 #include "coordinator/paging.h"
-#include "coordinator/task_repository.h"
+#include "coordinator/storage/artefact_repository.h"
 
 namespace espalier::coordinator {
 namespace {

@@ -1,10 +1,10 @@
-#include "coordinator/artefact_library.h"
+#include "coordinator/storage/artefact_library.h"
 
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "coordinator/artefact_repository.h"
-#include "coordinator/leases.h"
+#include "coordinator/scheduling/leases.h"
+#include "coordinator/storage/artefact_repository.h"
 #include "rpc/status.h"
 
 namespace espalier::coordinator {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "common/status.h"
-#include "coordinator/records.h"
+#include "coordinator/jobs/records.h"
 
 namespace soci {
 class session;

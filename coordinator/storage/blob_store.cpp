@@ -1,4 +1,4 @@
-#include "coordinator/blob_store.h"
+#include "coordinator/storage/blob_store.h"
 
 #include <fcntl.h>
 #include <sys/statvfs.h>

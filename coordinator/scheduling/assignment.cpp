@@ -1,11 +1,11 @@
 #include "absl/strings/str_cat.h"
 #include "common/log.h"
-#include "coordinator/artefact_repository.h"
-#include "coordinator/catalogue_repository.h"
-#include "coordinator/job_repository.h"
-#include "coordinator/lifecycle.h"
-#include "coordinator/scheduler.h"
-#include "coordinator/task_repository.h"
+#include "coordinator/jobs/catalogue_repository.h"
+#include "coordinator/jobs/job_repository.h"
+#include "coordinator/jobs/lifecycle.h"
+#include "coordinator/jobs/task_repository.h"
+#include "coordinator/scheduling/scheduler.h"
+#include "coordinator/storage/artefact_repository.h"
 
 // Which waiting task goes to which worker.
 namespace espalier::coordinator {

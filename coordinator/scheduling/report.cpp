@@ -1,13 +1,13 @@
-#include "coordinator/report.h"
+#include "coordinator/scheduling/report.h"
 
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
-#include "coordinator/catalogue_repository.h"
-#include "coordinator/event_repository.h"
-#include "coordinator/job_repository.h"
+#include "coordinator/jobs/catalogue_repository.h"
+#include "coordinator/jobs/event_repository.h"
+#include "coordinator/jobs/job_repository.h"
+#include "coordinator/jobs/task_repository.h"
 #include "coordinator/proto_json.h"
-#include "coordinator/task_repository.h"
 
 namespace espalier::coordinator {
 namespace {

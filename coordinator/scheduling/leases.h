@@ -1,7 +1,7 @@
 #pragma once
 
 #include "common/status.h"
-#include "coordinator/records.h"
+#include "coordinator/jobs/records.h"
 
 namespace soci {
 class session;

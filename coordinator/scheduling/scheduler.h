@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "common/status.h"
-#include "coordinator/artefact_library.h"
-#include "coordinator/change_board.h"
 #include "coordinator/clock.h"
 #include "coordinator/config.h"
-#include "coordinator/database.h"
-#include "coordinator/records.h"
+#include "coordinator/jobs/change_board.h"
+#include "coordinator/jobs/records.h"
+#include "coordinator/storage/artefact_library.h"
+#include "coordinator/storage/database.h"
 
 namespace espalier::coordinator {
 

@@ -1,4 +1,4 @@
-#include "coordinator/job_state.h"
+#include "coordinator/jobs/job_state.h"
 
 #include <algorithm>
 #include <iterator>

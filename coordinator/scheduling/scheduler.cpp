@@ -1,16 +1,16 @@
-#include "coordinator/scheduler.h"
+#include "coordinator/scheduling/scheduler.h"
 
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
 #include "common/log.h"
-#include "coordinator/catalogue_repository.h"
-#include "coordinator/job_repository.h"
-#include "coordinator/job_state.h"
-#include "coordinator/leases.h"
-#include "coordinator/lifecycle.h"
-#include "coordinator/report.h"
-#include "coordinator/task_repository.h"
+#include "coordinator/jobs/catalogue_repository.h"
+#include "coordinator/jobs/job_repository.h"
+#include "coordinator/jobs/job_state.h"
+#include "coordinator/jobs/lifecycle.h"
+#include "coordinator/jobs/task_repository.h"
+#include "coordinator/scheduling/leases.h"
+#include "coordinator/scheduling/report.h"
 
 namespace espalier::coordinator {
 namespace {

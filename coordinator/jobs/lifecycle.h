@@ -6,7 +6,7 @@
 
 #include "common/status.h"
 #include "coordinator/config.h"
-#include "coordinator/records.h"
+#include "coordinator/jobs/records.h"
 
 namespace soci {
 class session;

@@ -1,4 +1,4 @@
-#include "coordinator/task_repository.h"
+#include "coordinator/jobs/task_repository.h"
 
 #include <soci/soci.h>
 

@@ -1,4 +1,4 @@
-#include "coordinator/migrations.h"
+#include "coordinator/storage/migrations.h"
 
 namespace espalier::coordinator {
 namespace {

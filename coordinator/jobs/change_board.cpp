@@ -1,4 +1,4 @@
-#include "coordinator/change_board.h"
+#include "coordinator/jobs/change_board.h"
 
 #include <utility>
 

@@ -7,9 +7,9 @@
 #include "common/status.h"
 #include "coordinator/clock.h"
 #include "coordinator/config.h"
-#include "coordinator/database.h"
-#include "coordinator/records.h"
-#include "coordinator/scheduler.h"
+#include "coordinator/jobs/records.h"
+#include "coordinator/scheduling/scheduler.h"
+#include "coordinator/storage/database.h"
 
 namespace espalier::coordinator {
 

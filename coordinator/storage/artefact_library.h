@@ -8,11 +8,11 @@
 #include <string_view>
 
 #include "common/status.h"
-#include "coordinator/blob_store.h"
 #include "coordinator/clock.h"
 #include "coordinator/config.h"
-#include "coordinator/database.h"
-#include "coordinator/records.h"
+#include "coordinator/jobs/records.h"
+#include "coordinator/storage/blob_store.h"
+#include "coordinator/storage/database.h"
 
 namespace espalier::coordinator {
 

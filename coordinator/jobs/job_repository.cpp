@@ -1,4 +1,4 @@
-#include "coordinator/job_repository.h"
+#include "coordinator/jobs/job_repository.h"
 
 #include <soci/soci.h>
 

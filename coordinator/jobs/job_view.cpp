@@ -1,8 +1,8 @@
-#include "coordinator/job_repository.h"
-#include "coordinator/job_state.h"
-#include "coordinator/lifecycle.h"
+#include "coordinator/jobs/job_repository.h"
+#include "coordinator/jobs/job_state.h"
+#include "coordinator/jobs/lifecycle.h"
+#include "coordinator/jobs/task_repository.h"
 #include "coordinator/proto_json.h"
-#include "coordinator/task_repository.h"
 
 namespace espalier::coordinator {
 namespace {

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "common/status.h"
-#include "coordinator/records.h"
+#include "coordinator/jobs/records.h"
 
 namespace soci {
 class session;

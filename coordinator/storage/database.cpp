@@ -1,4 +1,4 @@
-#include "coordinator/database.h"
+#include "coordinator/storage/database.h"
 
 #include <soci/soci.h>
 #include <soci/sqlite3/soci-sqlite3.h>
@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "coordinator/migrations.h"
+#include "coordinator/storage/migrations.h"
 
 namespace espalier::coordinator {
 namespace {

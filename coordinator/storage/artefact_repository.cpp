@@ -1,4 +1,4 @@
-#include "coordinator/artefact_repository.h"
+#include "coordinator/storage/artefact_repository.h"
 
 #include <soci/soci.h>
 

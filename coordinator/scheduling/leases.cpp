@@ -1,7 +1,7 @@
-#include "coordinator/leases.h"
+#include "coordinator/scheduling/leases.h"
 
 #include "absl/strings/str_cat.h"
-#include "coordinator/task_repository.h"
+#include "coordinator/jobs/task_repository.h"
 #include "rpc/status.h"
 
 namespace espalier::coordinator {

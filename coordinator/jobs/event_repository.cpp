@@ -1,4 +1,4 @@
-#include "coordinator/event_repository.h"
+#include "coordinator/jobs/event_repository.h"
 
 #include <soci/soci.h>
 

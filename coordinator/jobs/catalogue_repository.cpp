@@ -1,4 +1,4 @@
-#include "coordinator/catalogue_repository.h"
+#include "coordinator/jobs/catalogue_repository.h"
 
 #include <soci/soci.h>
 

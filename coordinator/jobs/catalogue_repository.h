@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "common/status.h"
-#include "coordinator/job_repository.h"
-#include "coordinator/records.h"
+#include "coordinator/jobs/job_repository.h"
+#include "coordinator/jobs/records.h"
 
 namespace espalier::coordinator {
 
