@@ -25,16 +25,14 @@ void describe_lease(LeaseConfig& lease, ConfigTable& table) {
   table.integer("lease.max_attempts", &lease.max_attempts, 1, 20, "Attempts of a task before it fails.");
   table.duration("lease.retry_first", &lease.retry_first, milliseconds(0), hours(1),
                  "Pause before the second attempt; doubles each time.");
-  table.duration("lease.retry_longest", &lease.retry_longest, milliseconds(0), hours(24), "Longest such pause.");
-}
-
+  table.duration("lease.retry_longest", &lease.retry_longest, milli
 void describe_base(BaseConfig& base, ConfigTable& table) {
-  table.text("base.name", &base.name, "Base model; workers with another one are refused.");
-  table.list("base.denoisers", &base.denoisers, {"sparse_structure", "geometry", "texture"},
-             "Denoisers that the base has; jobs may ask for these.");
-  table.list("base.resolutions", &base.resolutions, {"512", "1024"}, "Resolutions that the base has.");
-  table.number("base.recommended_learning_rate", &base.recommended_learning_rate, 0, 1,
-               "Jobs far from it get a warning; 0 for none.");
+    table.text("base.name", &base.name, "Base model; workers with another one are refused.");
+    table.list("base.denoisers", &base.denoisers, {"sparse_structure", "geometry", "texture"},
+               "Denoisers that the base has; jobs may ask for these.");
+    table.list("base.resolutions", &base.resolutions, {"512", "1024"}, "Resolutions that the base has.");
+    table.number("base.recommended_learning_rate", &base.recommended_learning_rate, 0, 1,
+                 "Jobs far from it get a warning; 0 for none.");
 }
 
 }  // namespace
@@ -50,6 +48,7 @@ void describe(CoordinatorConfig& config, ConfigTable& table) {
   table.duration("shutdown_grace", &config.shutdown_grace, milliseconds(0), minutes(10),
                  "Time that running calls have to end at shutdown.");
   describe_lease(config.lease, table);
+  describe_scheduling(config.scheduling, table);
   describe_base(config.base, table);
   table.bytes("limits.archive", &config.limits.archive, {1}, kMostBytes, "Largest upload of a client.");
   table.bytes("limits.output", &config.limits.output, {1}, kMostBytes, "Largest file that a task may store.");

@@ -21,6 +21,18 @@ struct LeaseConfig {
   int max_attempts = 4;                                // failures that count, per task
   Milliseconds retry_first = std::chrono::seconds(2);  // doubles with every failure
   Milliseconds retry_longest = std::chrono::seconds(60);
+  Milliseconds rendezvous = std::chrono::minutes(10);  // for a gang's members to find each other
+};
+
+// Who is served next; docs/scheduling.md gives the equations.
+struct SchedulingConfig {
+  Milliseconds half_life = std::chrono::hours(24);        // of past usage
+  Milliseconds horizon = std::chrono::minutes(10);        // that running ranks count ahead
+  Milliseconds priority_step = std::chrono::minutes(15);  // of waiting is worth one priority
+  Milliseconds gang_patience = std::chrono::seconds(60);  // after which slots are held for a gang
+  Milliseconds shrink_after = std::chrono::seconds(30);   // an interrupted gang waits for its full size
+  int max_shards = 8;                                     // of a preparation
+  int objects_per_shard = 16;                             // worth a shard of its own
 };
 
 // The base model that this installation trains on.
@@ -47,6 +59,7 @@ struct CoordinatorConfig {
   std::string log_format = "text";
   Milliseconds shutdown_grace = std::chrono::seconds(10);
   LeaseConfig lease;
+  SchedulingConfig scheduling;
   BaseConfig base;
   LimitConfig limits;
 };
