@@ -8,8 +8,10 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/failpoint.h"
 
 namespace espalier::coordinator {
 namespace {
@@ -32,8 +34,13 @@ Status sync_folder(const fs::path& folder) {
 }
 
 Status write_all(int fd, std::string_view bytes) {
+  bool full = failpoint("blob.write");  // as a disk that fills up: some of it fits
   while (!bytes.empty()) {
-    const ssize_t count = ::write(fd, bytes.data(), bytes.size());
+    const ssize_t count = ::write(fd, bytes.data(), full ? (bytes.size() + 1) / 2 : bytes.size());
+    if (std::exchange(full, false)) {
+      errno = ENOSPC;
+      return system_error("write");
+    }
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return system_error("write");
     bytes.remove_prefix(static_cast<size_t>(count));
@@ -54,12 +61,10 @@ Status hash_file(int fd, int64_t size, Sha256& digest) {
   return absl::OkStatus();
 }
 
-void remove_stale(const fs::path& folder) {
+bool is_older(const fs::directory_entry& entry, std::chrono::milliseconds age) {
   std::error_code error;
-  const auto oldest = fs::file_time_type::clock::now() - std::chrono::hours(24);
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (entry.last_write_time(error) < oldest && !error) fs::remove(entry.path(), error);
-  }
+  const auto time = entry.last_write_time(error);
+  return !error && time <= fs::file_time_type::clock::now() - age;
 }
 
 }  // namespace
@@ -73,7 +78,6 @@ Result<std::unique_ptr<BlobStore>> BlobStore::open(Options options) {
   fs::create_directories(options.root / "sha256", error);
   if (!error) fs::create_directories(options.root / "partial", error);
   if (error) return absl::InternalError(absl::StrCat("artefact store ", options.root.string(), ": ", error.message()));
-  remove_stale(options.root / "partial");
   return std::unique_ptr<BlobStore>(new BlobStore(std::move(options)));
 }
 
@@ -149,12 +153,15 @@ Status BlobStore::Writer::commit() {
     return absl::DataLossError(absl::StrCat("the bytes have SHA-256 ", got, ", announced was ", sha256_));
   }
   if (::fsync(fd_) != 0) return system_error("fsync");
+  if (failpoint("blob.synced")) return absl::ResourceExhaustedError("artefact store: the disk is full");
   const fs::path target = store_->path(sha256_);
   std::error_code error;
   fs::create_directories(target.parent_path(), error);
   if (::rename(partial_.c_str(), target.c_str()) != 0) return system_error("rename");
   ESP_TRY(sync_folder(target.parent_path()));
-  return sync_folder(target.parent_path().parent_path());
+  ESP_TRY(sync_folder(target.parent_path().parent_path()));
+  failpoint("blob.stored");
+  return absl::OkStatus();
 }
 
 Result<std::unique_ptr<BlobStore::Reader>> BlobStore::read(const std::string& sha256, int64_t size,
@@ -202,6 +209,26 @@ Result<std::string> BlobStore::Reader::next(size_t max_bytes) {
 void BlobStore::remove(const std::string& sha256) {
   std::error_code error;
   fs::remove(path(sha256), error);
+}
+
+std::vector<std::string> BlobStore::older_than(std::chrono::milliseconds age) const {
+  std::vector<std::string> found;
+  std::error_code error;
+  for (fs::recursive_directory_iterator walk(options_.root / "sha256", error), end; !error && walk != end;
+       walk.increment(error)) {
+    const std::string name = walk->path().filename().string();
+    if (is_sha256(name) && is_older(*walk, age)) found.push_back(name);
+  }
+  return found;
+}
+
+int64_t BlobStore::remove_partials(std::chrono::milliseconds idle) const {
+  int64_t removed = 0;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(options_.root / "partial", error)) {
+    if (is_older(entry, idle)) removed += fs::remove(entry.path(), error) ? 1 : 0;
+  }
+  return removed;
 }
 
 }  // namespace espalier::coordinator

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "common/failpoint.h"
 #include "coordinator/storage/migrations.h"
 
 namespace espalier::coordinator {
@@ -89,7 +90,10 @@ Status Database::run(const std::function<Status(soci::session&)>& body) {
   try {
     soci::transaction transaction(*session_);
     Status status = body(*session_);
-    if (status.ok()) transaction.commit();  // else the destructor rolls back
+    if (!status.ok()) return status;  // the destructor rolls back
+    if (failpoint("database.commit")) return absl::ResourceExhaustedError("database: the disk is full");
+    transaction.commit();
+    failpoint("database.committed");
     return status;
   } catch (const std::exception& error) {
     return database_error(error);
