@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
+#include "common/secrets.h"
 
 namespace espalier {
 namespace {
@@ -38,6 +39,22 @@ Status sync_folder(const std::filesystem::path& folder) {
   return status;
 }
 
+Status write_with_mode(const std::filesystem::path& path, std::string_view bytes, mode_t mode) {
+  std::string temporary = absl::StrCat(path.string(), ".tmp.XXXXXX");
+  const int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
+  if (fd < 0) return errno_status(path, "create a temporary file beside it");
+  Status status = write_all(fd, bytes, temporary);
+  if (status.ok() && ::fchmod(fd, mode) != 0) status = errno_status(temporary, "chmod");
+  if (status.ok() && ::fsync(fd) != 0) status = errno_status(temporary, "fsync");
+  ::close(fd);
+  if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0) status = errno_status(path, "rename");
+  if (!status.ok()) {
+    ::unlink(temporary.c_str());
+    return status;
+  }
+  return sync_folder(path.parent_path());
+}
+
 }  // namespace
 
 Result<std::string> read_file(const std::filesystem::path& path, uint64_t max_bytes) {
@@ -57,19 +74,11 @@ Result<std::string> read_file(const std::filesystem::path& path, uint64_t max_by
 }
 
 Status write_file_atomic(const std::filesystem::path& path, std::string_view bytes) {
-  std::string temporary = absl::StrCat(path.string(), ".tmp.XXXXXX");
-  const int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
-  if (fd < 0) return errno_status(path, "create a temporary file beside it");
-  Status status = write_all(fd, bytes, temporary);
-  if (status.ok() && ::fchmod(fd, 0644) != 0) status = errno_status(temporary, "chmod");
-  if (status.ok() && ::fsync(fd) != 0) status = errno_status(temporary, "fsync");
-  ::close(fd);
-  if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0) status = errno_status(path, "rename");
-  if (!status.ok()) {
-    ::unlink(temporary.c_str());
-    return status;
-  }
-  return sync_folder(path.parent_path());
+  return write_with_mode(path, bytes, 0644);
+}
+
+Status write_secret_file(const std::filesystem::path& path, std::string_view bytes) {
+  return write_with_mode(path, bytes, 0600);
 }
 
 Result<TempDir> TempDir::create(std::string_view prefix, const std::filesystem::path& parent) {

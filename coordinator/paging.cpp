@@ -39,4 +39,9 @@ std::string next_token(long long number, const std::string& scope) {
   return absl::StrCat(text, "-", mark(text, scope));
 }
 
+std::string page_clause(const PageQuery& page) {
+  const std::string before = page.before_number > 0 ? absl::StrCat(" AND number < ", page.before_number) : "";
+  return absl::StrCat(before, " ORDER BY number DESC LIMIT ", page.size);
+}
+
 }  // namespace espalier::coordinator

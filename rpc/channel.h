@@ -2,7 +2,12 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
+
+#include "common/status.h"
+#include "rpc/credentials.h"
+#include "rpc/tls.h"
 
 namespace grpc {
 class Channel;
@@ -19,10 +24,25 @@ struct ChannelOptions {
   int max_send_bytes = 80 << 20;  // a generate request may carry an image and adapters
 };
 
-// A lazily connected plaintext channel to HOST:PORT: keepalive pings every 30 s, reconnect backoff of 0.2 to 10 s, and
+// Who calls, and how the connection is protected.
+struct ChannelSecurity {
+  std::optional<Credentials> key;  // sent with every call
+  std::string tenant_id;           // an operator's: the tenant to act in; empty: the key's own
+  ClientTls tls;
+  bool allow_plaintext_remote = false;  // send the key unencrypted to other machines
+};
+
+// A lazily connected channel to HOST:PORT: keepalive pings every 30 s, reconnect backoff of 0.2 to 10 s, and
 // up to four tries on UNAVAILABLE for the calls that are safe to repeat (those that only read, and the idempotent
 // SubmitJob and CancelJob). Streams are retried only until their first message.
+// INVALID_ARGUMENT: the TLS files, or a key would go unencrypted to another machine.
+Result<std::shared_ptr<grpc::Channel>> open_channel(const std::string& address, const ChannelSecurity& security,
+                                                    const ChannelOptions& options = {});
+// As open_channel, in plaintext and without a key.
 std::shared_ptr<grpc::Channel> make_channel(const std::string& address, const ChannelOptions& options = {});
+
+// Whether HOST:PORT is on this machine, so that nobody else sees what is sent there.
+bool is_loopback(const std::string& address);
 
 // Every unary call sets a deadline; long streams set none and rely on keepalive.
 void set_deadline(grpc::ClientContext& context, std::chrono::milliseconds from_now = kUnaryDeadline);

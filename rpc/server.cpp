@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "absl/strings/str_cat.h"
+#include "rpc/channel.h"
 
 namespace espalier {
 namespace {
@@ -28,10 +29,6 @@ Result<Endpoint> parse_endpoint(const std::string& text) {
   }
   if (port > 65535) return fault;
   return Endpoint{text.substr(0, colon), port};
-}
-
-bool is_loopback(const std::string& host) {
-  return host == "localhost" || host == "[::1]" || host.rfind("127.", 0) == 0;
 }
 
 // Plugins are process-wide and must be on before the first builder.
@@ -58,17 +55,20 @@ void set_limits(grpc::ServerBuilder& builder, const ServerOptions& options) {
 Result<std::unique_ptr<RpcServer>> RpcServer::start(const ServerOptions& options,
                                                     const std::vector<grpc::Service*>& services) {
   ESP_ASSIGN(const Endpoint endpoint, parse_endpoint(options.listen));
-  if (!options.allow_plaintext_remote && !is_loopback(endpoint.host)) {
+  auto credentials = grpc::InsecureServerCredentials();
+  if (options.tls.enabled()) {
+    ESP_ASSIGN(credentials, server_credentials(options.tls));
+  } else if (!options.allow_plaintext_remote && !is_loopback(options.listen)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "listen address '", options.listen,
-        "' is reachable from other machines and the connection is not encrypted; listen on 127.0.0.1, or allow "
-        "plaintext explicitly inside a trusted network"));
+        "' is reachable from other machines and the connection is not encrypted; set a TLS certificate, listen on "
+        "127.0.0.1, or allow plaintext explicitly inside a trusted network"));
   }
   enable_plugins();
   grpc::ServerBuilder builder;
   set_limits(builder, options);
   int port = 0;
-  builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort(options.listen, credentials, &port);
   for (grpc::Service* service : services) builder.RegisterService(service);
   auto server = std::unique_ptr<RpcServer>(new RpcServer);
   server->server_ = builder.BuildAndStart();

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/status.h"
+#include "rpc/tls.h"
 
 namespace grpc {
 class Service;
@@ -16,7 +17,8 @@ namespace espalier {
 
 struct ServerOptions {
   std::string listen = "127.0.0.1:0";  // HOST:PORT; port 0 takes a free one
-  // There is no encryption yet: an address that is not loopback is refused unless this is set.
+  ServerTls tls;
+  // Without TLS, an address that is not loopback is refused unless this is set.
   bool allow_plaintext_remote = false;
   int max_receive_bytes = 4 << 20;
 };
@@ -26,7 +28,7 @@ struct ServerOptions {
 class RpcServer {
  public:
   // The services stay the caller's and must outlive the server.
-  // INVALID_ARGUMENT: a malformed or forbidden address. UNAVAILABLE: the port is taken.
+  // INVALID_ARGUMENT: a malformed or forbidden address, or the TLS files. UNAVAILABLE: the port is taken.
   static Result<std::unique_ptr<RpcServer>> start(const ServerOptions& options,
                                                   const std::vector<grpc::Service*>& services);
   // Shuts down at once when it is still running.

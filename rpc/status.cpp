@@ -1,5 +1,7 @@
 #include "rpc/status.h"
 
+#include <google/protobuf/util/time_util.h>
+
 #include <optional>
 
 #include "absl/strings/str_cat.h"
@@ -11,6 +13,8 @@ namespace {
 
 constexpr std::string_view kDomain = "espalier";
 constexpr const char* kBadRequestUrl = "type.googleapis.com/google.rpc.BadRequest";
+constexpr const char* kRetryInfoUrl = "type.googleapis.com/google.rpc.RetryInfo";
+constexpr const char* kQuotaFailureUrl = "type.googleapis.com/google.rpc.QuotaFailure";
 constexpr const char* kErrorInfoUrl = "type.googleapis.com/google.rpc.ErrorInfo";
 
 template <class Message>
@@ -59,6 +63,33 @@ Status with_reason(Status status, std::string_view reason) {
 std::string reason_of(const Status& status) {
   const auto info = payload<v1::ErrorInfo>(status, kErrorInfoUrl);
   return info ? info->reason() : "";
+}
+
+Status with_retry_after(Status status, int64_t wait_us) {
+  v1::RetryInfo info;
+  *info.mutable_retry_delay() = google::protobuf::util::TimeUtil::MicrosecondsToDuration(wait_us);
+  status.SetPayload(kRetryInfoUrl, absl::Cord(info.SerializeAsString()));
+  return status;
+}
+
+int64_t retry_after_us(const Status& status) {
+  const auto info = payload<v1::RetryInfo>(status, kRetryInfoUrl);
+  return info ? google::protobuf::util::TimeUtil::DurationToMicroseconds(info->retry_delay()) : 0;
+}
+
+Status quota_exceeded(std::string_view limit, std::string_view description) {
+  v1::QuotaFailure details;
+  auto* violation = details.add_violations();
+  violation->set_subject(std::string(limit));
+  violation->set_description(std::string(description));
+  Status status = absl::ResourceExhaustedError(absl::StrCat(violation->subject(), ": ", violation->description()));
+  status.SetPayload(kQuotaFailureUrl, absl::Cord(details.SerializeAsString()));
+  return with_reason(std::move(status), "QUOTA_EXCEEDED");
+}
+
+std::string exceeded_quota(const Status& status) {
+  const auto details = payload<v1::QuotaFailure>(status, kQuotaFailureUrl);
+  return details && details->violations_size() > 0 ? details->violations(0).subject() : "";
 }
 
 grpc::Status to_grpc(const Status& status) {

@@ -2,6 +2,7 @@
 
 #include <grpcpp/support/status.h>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,16 @@ std::vector<FieldFault> field_faults(const Status& status);
 Status with_reason(Status status, std::string_view reason);
 // The reason of the ErrorInfo; empty without one.
 std::string reason_of(const Status& status);
+
+// `status` with a RetryInfo: the caller may try again after that time.
+Status with_retry_after(Status status, int64_t wait_us);
+// Microseconds of the RetryInfo; 0 without one.
+int64_t retry_after_us(const Status& status);
+
+// RESOURCE_EXHAUSTED with a QuotaFailure and the reason QUOTA_EXCEEDED. `limit` is its name, "max_storage_bytes".
+Status quota_exceeded(std::string_view limit, std::string_view description);
+// The name of the limit; empty for any other status.
+std::string exceeded_quota(const Status& status);
 
 // Adds an ErrorInfo whose reason is the code's name when there is none. INTERNAL and UNKNOWN messages are kept: they
 // are ours and hold no secrets.

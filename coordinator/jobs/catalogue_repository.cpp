@@ -3,6 +3,7 @@
 #include <soci/soci.h>
 
 #include "absl/strings/str_cat.h"
+#include "coordinator/paging.h"
 #include "coordinator/proto_json.h"
 
 namespace espalier::coordinator {
@@ -10,11 +11,6 @@ namespace {
 
 using soci::into;
 using soci::use;
-
-std::string page_clause(const PageQuery& page) {
-  const std::string before = page.before_number > 0 ? absl::StrCat(" AND number < ", page.before_number) : "";
-  return absl::StrCat(before, " ORDER BY number DESC LIMIT ", page.size);
-}
 
 template <class Message>
 Result<Message> decode_one(soci::session& sql, const std::string& json, const char* what, const std::string& id) {

@@ -148,8 +148,143 @@ CREATE TABLE workers (
 );
 )sql";
 
+constexpr const char* kTenants = R"sql(
+CREATE TABLE tenants (
+  number INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  display_name TEXT NOT NULL,
+  state INTEGER NOT NULL,
+  weight DOUBLE PRECISION NOT NULL,
+  limits_json TEXT NOT NULL,
+  post_paid INTEGER NOT NULL,
+  create_us BIGINT NOT NULL
+);
+
+CREATE TABLE keys (
+  number INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  tenant_id TEXT NOT NULL REFERENCES tenants (id),
+  name TEXT NOT NULL,
+  role INTEGER NOT NULL,
+  digest TEXT NOT NULL,
+  create_us BIGINT NOT NULL,
+  expire_us BIGINT NOT NULL,
+  revoke_us BIGINT NOT NULL,
+  last_use_us BIGINT NOT NULL
+);
+CREATE INDEX keys_by_tenant ON keys (tenant_id, number);
+
+CREATE TABLE audit (
+  number INTEGER PRIMARY KEY,
+  time_us BIGINT NOT NULL,
+  principal TEXT NOT NULL,
+  tenant_id TEXT NOT NULL,
+  action TEXT NOT NULL,
+  target TEXT NOT NULL,
+  details_json TEXT NOT NULL,
+  sha256 TEXT NOT NULL
+);
+CREATE INDEX audit_by_tenant ON audit (tenant_id, number);
+CREATE TRIGGER audit_keeps_rows BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER audit_keeps_text BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+)sql";
+
+// Tasks get a kind (0 preparation, 1 merge of its shards, 2 training), attempts several members. The tables are made
+// anew because SQLite cannot drop the uniqueness of (job_id, denoiser). Lease ends live in the coordinator's memory: a
+// restart gives every lease its whole time anyway.
+constexpr const char* kGangs = R"sql(
+ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 2;
+ALTER TABLE jobs ADD COLUMN expected_objects INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX jobs_by_tenant ON jobs (tenant_id, number);
+
+CREATE TABLE tasks_next (
+  number INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  job_id TEXT NOT NULL REFERENCES jobs (id),
+  tenant_id TEXT NOT NULL,
+  kind INTEGER NOT NULL,
+  denoiser INTEGER NOT NULL,
+  shard INTEGER NOT NULL,
+  shards INTEGER NOT NULL,
+  ranks INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  state INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  failures INTEGER NOT NULL,
+  fencing_token BIGINT NOT NULL,
+  world_size INTEGER NOT NULL,
+  master_port INTEGER NOT NULL,
+  rendezvous_until_us BIGINT NOT NULL,
+  worker_id TEXT NOT NULL,
+  not_before_us BIGINT NOT NULL,
+  checkpoint_artefact_id TEXT NOT NULL,
+  checkpoint_step INTEGER NOT NULL,
+  output_artefact_id TEXT NOT NULL,
+  progress_json TEXT NOT NULL,
+  error TEXT NOT NULL,
+  UNIQUE (job_id, kind, denoiser, shard)
+);
+INSERT INTO tasks_next SELECT number, id, job_id, tenant_id, CASE denoiser WHEN 0 THEN 0 ELSE 2 END, denoiser, 0, 1, 1,
+  position, state, attempt, failures, fencing_token, 1, 0, 0, worker_id, not_before_us, checkpoint_artefact_id,
+  checkpoint_step, '', progress_json, error FROM tasks;
+
+CREATE TABLE attempts_next (
+  task_id TEXT NOT NULL REFERENCES tasks_next (id),
+  attempt INTEGER NOT NULL,
+  fencing_token BIGINT NOT NULL UNIQUE,
+  worker_id TEXT NOT NULL,
+  ranks INTEGER NOT NULL,
+  start_us BIGINT NOT NULL,
+  end_us BIGINT NOT NULL,
+  outcome TEXT NOT NULL,
+  PRIMARY KEY (task_id, attempt)
+);
+INSERT INTO attempts_next SELECT task_id, attempt, fencing_token, worker_id, 1, start_us, end_us, outcome FROM attempts;
+
+CREATE TABLE metrics_next (
+  task_id TEXT NOT NULL REFERENCES tasks_next (id),
+  step INTEGER NOT NULL,
+  loss DOUBLE PRECISION NOT NULL,
+  learning_rate DOUBLE PRECISION NOT NULL,
+  grad_norm DOUBLE PRECISION NOT NULL,
+  seconds_per_step DOUBLE PRECISION NOT NULL,
+  PRIMARY KEY (task_id, step)
+);
+INSERT INTO metrics_next SELECT task_id, step, loss, learning_rate, grad_norm, seconds_per_step FROM metrics;
+
+DROP TABLE metrics;
+DROP TABLE attempts;
+DROP TABLE tasks;
+ALTER TABLE tasks_next RENAME TO tasks;
+ALTER TABLE attempts_next RENAME TO attempts;
+ALTER TABLE metrics_next RENAME TO metrics;
+CREATE INDEX tasks_by_state ON tasks (state);
+CREATE INDEX attempts_by_end ON attempts (end_us);
+
+CREATE TABLE members (
+  task_id TEXT NOT NULL REFERENCES tasks (id),
+  member INTEGER NOT NULL,
+  worker_id TEXT NOT NULL,
+  state INTEGER NOT NULL,
+  PRIMARY KEY (task_id, member)
+);
+INSERT INTO members SELECT id, 0, worker_id, 1 FROM tasks WHERE state = 3;
+CREATE INDEX members_by_worker ON members (worker_id);
+)sql";
+
+// A deleted job keeps its row: usage, invoices and the fair share refer to it.
+constexpr const char* kRetention = R"sql(
+ALTER TABLE jobs ADD COLUMN delete_us BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX artefacts_by_tenant ON artefacts (tenant_id, number);
+CREATE INDEX artefacts_by_job ON artefacts (job_id);
+CREATE INDEX datasets_by_job ON datasets (job_id);
+)sql";
+
 constexpr Migration kMigrations[] = {
     {1, "jobs, tasks, artefacts, events", kFirst},
+    {2, "tenants, keys, audit log", kTenants},
+    {3, "gangs, shards, priorities", kGangs},
+    {4, "deletion", kRetention},
 };
 
 }  // namespace

@@ -21,10 +21,10 @@ class AuditLog {
   explicit AuditLog(soci::session& sql) : sql_(sql) {}
 
   struct Entry {
-    std::string principal;  // Caller::principal, or "coordinator"
-    std::string tenant_id;  // where it was done
-    std::string action;     // "key.create", "credit.grant", "artefact.delete", …
-    std::string target;     // id of what was made, changed or removed
+    std::string principal;            // Caller::principal, or "coordinator"
+    std::string tenant_id;            // where it was done
+    std::string action;               // "key.create", "credit.grant", "artefact.delete", …
+    std::string target;               // id of what was made, changed or removed
     std::string details_json = "{}";  // never a secret
   };
   void append(const Entry& entry, long long now_us);

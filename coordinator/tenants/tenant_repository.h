@@ -39,9 +39,9 @@ class TenantRepository {
 
   void insert(const TenantRecord& tenant);
   void update(const TenantRecord& tenant);
-  Result<TenantRecord> find(const std::string& id);  // NOT_FOUND
-  std::vector<TenantRecord> all();                   // in order of creation
-  std::vector<TenantRecord> list(const PageQuery& page);  // newest first
+  Result<TenantRecord> find(const std::string& id);               // NOT_FOUND
+  Result<std::vector<TenantRecord>> all();                        // in order of creation
+  Result<std::vector<TenantRecord>> list(const PageQuery& page);  // newest first
 
  private:
   soci::session& sql_;
