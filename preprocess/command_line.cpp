@@ -14,7 +14,8 @@ namespace {
 struct Texts {
   std::string input, output, base, work_dir;
   std::string resolution = "512", seed = "0", views = "16", render_resolution = "0", render_samples = "32",
-              threads = "0", progress_fd = "-1";
+              threads = "0", shard = "0/1", progress_fd = "-1";
+  std::vector<std::string> merge;
 };
 
 void declare(CLI::App& app, Texts& texts) {
@@ -29,6 +30,10 @@ void declare(CLI::App& app, Texts& texts) {
   app.add_option("--render-samples", texts.render_samples, "per pixel, 1..4096")->capture_default_str();
   app.add_option("--threads", texts.threads, "CPU threads; 0: one per core")->capture_default_str();
   app.add_option("--work-dir", texts.work_dir, "keeps finished objects, so that a stopped run can go on");
+  app.add_option("--shard", texts.shard, "I/N: prepare only every N-th asset from place I on, and write a part")
+      ->capture_default_str();
+  app.add_option("--merge", texts.merge, "parts of all shards to join to the dataset of one whole run")
+      ->expected(1, -1);
   app.add_option("--progress-fd", texts.progress_fd, "descriptor for progress events as JSON lines");
   app.allow_extras();
 }
@@ -36,6 +41,23 @@ void declare(CLI::App& app, Texts& texts) {
 template <class T>
 void number(const char* name, const std::string& text, T& value, std::vector<std::string>& faults) {
   if (!absl::SimpleAtoi(text, &value)) faults.push_back(absl::StrCat(name, ": \"", text, "\" is not a whole number"));
+}
+
+void shard(const std::string& text, PreprocessConfig& config, std::vector<std::string>& faults) {
+  const size_t slash = text.find('/');
+  if (slash == std::string::npos || !absl::SimpleAtoi(text.substr(0, slash), &config.shard) ||
+      !absl::SimpleAtoi(text.substr(slash + 1), &config.shards))
+    faults.push_back(absl::StrCat("shard: \"", text, "\" is not I/N, like 0/4"));
+}
+
+// A merge takes all its settings from the parts.
+void check_merge(const CLI::App& app, const Texts& texts, std::vector<std::string>& faults) {
+  if (texts.output.empty()) faults.push_back("output: is missing");
+  for (const CLI::Option* option : app.get_options()) {
+    const std::string name = option->get_name();
+    if (option->count() > 0 && name != "--merge" && name != "--output" && name != "--progress-fd")
+      faults.push_back(absl::StrCat(name, ": has no meaning with --merge"));
+  }
 }
 
 }  // namespace
@@ -66,7 +88,12 @@ Status parse_command_line(int argc, const char* const* argv, CommandLine& line) 
   number("render-samples", texts.render_samples, config.render_samples, faults);
   number("threads", texts.threads, config.threads, faults);
   number("progress-fd", texts.progress_fd, line.progress_fd, faults);
-  if (const Status status = validate(config); !status.ok()) faults.push_back(std::string(status.message()));
+  shard(texts.shard, config, faults);
+  line.merge.assign(texts.merge.begin(), texts.merge.end());
+  if (!line.merge.empty())
+    check_merge(app, texts, faults);
+  else if (const Status status = validate(config); !status.ok())
+    faults.push_back(std::string(status.message()));
   if (faults.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrJoin(faults, "\n"));
 }

@@ -6,7 +6,6 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <thread>
-#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -15,12 +14,13 @@
 #include "common/sha256.h"
 #include "dataset/layout.h"
 #include "dataset/reader.h"
-#include "dataset/writer.h"
 #include "nn/io/base_model.h"
+#include "preprocess/assembly.h"
 #include "preprocess/asset_source.h"
 #include "preprocess/discovery.h"
 #include "preprocess/import_asset.h"
 #include "preprocess/object_run.h"
+#include "preprocess/part.h"
 
 namespace espalier::preprocess {
 namespace {
@@ -89,22 +89,8 @@ Result<Plan> make_plan(const PreprocessConfig& config) {
   return plan;
 }
 
-dataset::SourceRecord count(const std::vector<dataset::ObjectRecord>& objects, std::string archive_sha256) {
-  dataset::SourceRecord source;
-  source.archive_sha256 = std::move(archive_sha256);
-  source.files_discovered = static_cast<int64_t>(objects.size());
-  for (const auto& object : objects) {
-    source.prepared += object.status == "ok" ? 1 : 0;
-    source.failed += object.status == "failed" ? 1 : 0;
-    source.duplicates += object.status == "duplicate" ? 1 : 0;
-    source.excluded += object.status == "excluded" ? 1 : 0;
-  }
-  source.unique_objects = source.prepared + source.failed;
-  return source;
-}
-
-dataset::Manifest make_manifest(const PreprocessConfig& config, const Plan& plan,
-                                std::vector<dataset::ObjectRecord> objects, std::string archive_sha256) {
+// Everything of the manifest that does not depend on the assets.
+dataset::Manifest header(const PreprocessConfig& config, const Plan& plan) {
   const ObjectSettings& settings = plan.settings;
   dataset::Manifest manifest;
   manifest.generator_version = ESP_VERSION;
@@ -112,10 +98,6 @@ dataset::Manifest make_manifest(const PreprocessConfig& config, const Plan& plan
   manifest.resolution = config.resolution;
   manifest.grid_scale = plan.grid_scale;
   manifest.ss_resolution = settings.ss_resolution;
-  manifest.source = count(objects, std::move(archive_sha256));
-  manifest.stages["sparse_structure"] = {true, manifest.source.prepared, ""};
-  manifest.stages["geometry"] = {false, 0, "not_prepared"};
-  manifest.stages["texture"] = {false, 0, "not_prepared"};
   manifest.folders = {{"ss_latent", settings.latent_folder},
                       {"ss_occupancy", settings.occupancy_folder},
                       {"render_cond", settings.render_folder},
@@ -123,42 +105,54 @@ dataset::Manifest make_manifest(const PreprocessConfig& config, const Plan& plan
   manifest.encoders["ss"] = {plan.encoder->name(), plan.encoder->sha256(), "fp32"};
   manifest.render = {settings.views, settings.render_size, settings.render_samples, "espalier-embree",
                      "filmic",       settings.seed};
-  manifest.objects = std::move(objects);
-  // The order of the file, on which the dataset's id depends.
-  std::sort(manifest.objects.begin(), manifest.objects.end(),
-            [](const auto& a, const auto& b) { return std::tie(a.sha256, a.path) < std::tie(b.sha256, b.path); });
   return manifest;
 }
 
-// No asset was usable: say why, for the first few.
-Status nothing_usable(const std::vector<dataset::ObjectRecord>& objects) {
-  std::vector<std::string> reasons;
-  for (const auto& object : objects) {
-    if (object.error && reasons.size() < 5)
-      reasons.push_back(absl::StrCat(object.path, ": ", object.error->code, ": ", object.error->message));
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("no usable asset in the input", reasons.empty() ? "" : "; ", absl::StrJoin(reasons, "; ")));
+// Every `shards`-th asset from `shard` on.
+std::vector<Asset> assets_of(const std::vector<Asset>& all, int shard, int shards) {
+  std::vector<Asset> mine;
+  for (size_t i = static_cast<size_t>(shard); i < all.size(); i += static_cast<size_t>(shards)) mine.push_back(all[i]);
+  return mine;
 }
 
-Result<PreprocessResult> finish(PreprocessResult result, const fs::path& output) {
-  std::error_code error;
-  result.path = output;
-  result.bytes = fs::file_size(output, error);
-  ESP_ASSIGN(result.sha256, sha256_hex_of_file(output));
-  return result;
+Part part_of(const PreprocessConfig& config, const Plan& plan) {
+  Part part;
+  part.shard = config.shard;
+  part.shards = config.shards;
+  part.recipe = plan.key();
+  return part;
+}
+
+// The records of this shard's assets as a part; broken and duplicate ones are no error here.
+Result<PreprocessResult> finish_part(const PreprocessConfig& config, const Plan& plan, int64_t assets,
+                                     const std::string& archive_sha256, std::vector<dataset::ObjectRecord> objects,
+                                     const dataset::FilesOnDisk& files) {
+  Part part = part_of(config, plan);
+  part.assets = assets;
+  dataset::Manifest counted = complete(header(config, plan), objects, archive_sha256);
+  PreprocessResult result;
+  result.dataset_id = dataset::dataset_id(counted);
+  result.resolution = counted.resolution;
+  result.objects = counted.source.prepared;
+  result.failed = counted.source.failed;
+  result.duplicates = counted.source.duplicates;
+  part.manifest = std::move(counted);
+  part.manifest.objects = std::move(objects);  // in the order of discovery
+  ESP_TRY(write_part(part, files, config.output));
+  return measured(std::move(result), config.output);
 }
 
 Result<PreprocessResult> prepare_assets(const PreprocessConfig& config, const Plan& given, const fs::path& work,
                                         std::stop_token stop, const PreprocessObserver& observer) {
   ESP_ASSIGN(const TempDir scratch, TempDir::create("assets", work));
   ESP_ASSIGN(const AssetSource source, open_assets(config.input, scratch.path(), stop));
-  ESP_ASSIGN(const std::vector<Asset> assets, discover(source, stop));
+  ESP_ASSIGN(const std::vector<Asset> all, discover(source, stop));
+  const std::vector<Asset> assets = assets_of(all, config.shard, config.shards);
   if (observer.started) observer.started(static_cast<int64_t>(assets.size()));
   ObjectSettings settings = given.settings;
   settings.root = source.root;
   settings.scratch = scratch.path();
-  const int workers = std::min<int>(given.threads, static_cast<int>(assets.size()));
+  const int workers = std::clamp<int>(static_cast<int>(assets.size()), 1, given.threads);
   settings.threads = std::max(1, given.threads / workers);
   ESP_ASSIGN(const ObjectStore store, ObjectStore::open(work, given.key()));
   ESP_ASSIGN(auto objects, prepare_all(assets, settings, workers, *given.encoder, store, stop, observer));
@@ -166,19 +160,14 @@ Result<PreprocessResult> prepare_assets(const PreprocessConfig& config, const Pl
   for (size_t i = 0; i < assets.size(); ++i) {
     for (const auto& file : objects[i].files) files[file.path] = store.folder(assets[i]) / file.path;
   }
-  const dataset::Manifest manifest = make_manifest(config, given, std::move(objects), source.sha256);
-  if (manifest.source.prepared == 0) return nothing_usable(manifest.objects);
-  ESP_TRY(dataset::write_dataset(manifest, files, config.output));
-  PreprocessResult result;
-  result.dataset_id = dataset::dataset_id(manifest);
-  result.objects = manifest.source.prepared;
-  result.failed = manifest.source.failed;
-  result.duplicates = manifest.source.duplicates;
-  return finish(std::move(result), config.output);
+  if (config.shards > 1)
+    return finish_part(config, given, static_cast<int64_t>(all.size()), source.sha256, std::move(objects), files);
+  return write_prepared(complete(header(config, given), std::move(objects), source.sha256), files, config.output);
 }
 
-// A dataset that was prepared before: checked against this run and passed on unchanged.
-Result<PreprocessResult> reuse(const PreprocessConfig& config, const Plan& plan, const PreprocessObserver& observer) {
+// A dataset that was prepared before: checked against this run and passed on unchanged to `output`.
+Result<PreprocessResult> reuse(const PreprocessConfig& config, const Plan& plan, const fs::path& output,
+                               const PreprocessObserver& observer) {
   ESP_ASSIGN(const auto data, dataset::PreparedDataset::open(config.input, {config.threads, true}));
   const dataset::Manifest& manifest = data.manifest();
   if (manifest.resolution != config.resolution)
@@ -197,17 +186,32 @@ Result<PreprocessResult> reuse(const PreprocessConfig& config, const Plan& plan,
   if (observer.started) observer.started(static_cast<int64_t>(data.objects().size()));
   std::error_code error;
   if (fs::is_directory(config.input, error)) {
-    ESP_TRY(archive::zip_folder(config.input, config.output));
-  } else if (!fs::equivalent(config.input, config.output, error)) {
-    fs::copy_file(config.input, config.output, fs::copy_options::overwrite_existing, error);
-    if (error) return absl::UnavailableError(absl::StrCat(config.output.string(), ": ", error.message()));
+    ESP_TRY(archive::zip_folder(config.input, output));
+  } else if (!fs::equivalent(config.input, output, error)) {
+    fs::copy_file(config.input, output, fs::copy_options::overwrite_existing, error);
+    if (error) return absl::UnavailableError(absl::StrCat(output.string(), ": ", error.message()));
   }
   PreprocessResult result;
   result.dataset_id = data.id();
+  result.resolution = manifest.resolution;
   result.objects = static_cast<int64_t>(data.objects().size());
   result.failed = static_cast<int64_t>(data.warnings().size());
   result.reused = true;
-  return finish(std::move(result), config.output);
+  return measured(std::move(result), output);
+}
+
+fs::path folder_beside(const fs::path& output) { return output.has_parent_path() ? output.parent_path() : "."; }
+
+// As reuse(), as a part: the first shard carries the dataset.
+Result<PreprocessResult> reuse_as_part(const PreprocessConfig& config, const Plan& plan,
+                                       const PreprocessObserver& observer) {
+  ESP_ASSIGN(const TempDir scratch, TempDir::create(".espalier-preprocess", folder_beside(config.output)));
+  const fs::path dataset = scratch.path() / kReusedName;
+  ESP_ASSIGN(PreprocessResult result, reuse(config, plan, dataset, observer));
+  Part part = part_of(config, plan);
+  part.reused = {result.sha256, result.dataset_id, result.resolution, result.objects, result.failed};
+  ESP_TRY(write_part(part, {{kReusedName, dataset}}, config.output));
+  return measured(std::move(result), config.output);
 }
 
 }  // namespace
@@ -228,6 +232,8 @@ Status validate(const PreprocessConfig& config) {
   if (config.render_resolution != 0) range("render-resolution", config.render_resolution, 64, 2048);
   range("render-samples", config.render_samples, 1, 4096);
   range("threads", config.threads, 0, 1024);
+  range("shards", config.shards, 1, 1024);
+  range("shard", config.shard, 0, std::max(0, config.shards - 1));
   if (faults.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrJoin(faults, "\n"));
 }
@@ -237,15 +243,15 @@ Result<PreprocessResult> preprocess(const PreprocessConfig& config, std::stop_to
   ESP_TRY(validate(config));
   ESP_ASSIGN(const dataset::Detection detection, detect_input(config.input));
   ESP_ASSIGN(const Plan plan, make_plan(config));
-  if (detection.kind == dataset::Kind::kPrepared) return reuse(config, plan, observer);
+  if (detection.kind == dataset::Kind::kPrepared)
+    return config.shards > 1 ? reuse_as_part(config, plan, observer) : reuse(config, plan, config.output, observer);
   if (!config.work_dir.empty()) {
     std::error_code error;
     fs::create_directories(config.work_dir, error);
     if (error) return absl::UnavailableError(absl::StrCat(config.work_dir.string(), ": ", error.message()));
     return prepare_assets(config, plan, config.work_dir, stop, observer);
   }
-  const fs::path beside = config.output.has_parent_path() ? config.output.parent_path() : fs::path(".");
-  ESP_ASSIGN(const TempDir work, TempDir::create(".espalier-preprocess", beside));
+  ESP_ASSIGN(const TempDir work, TempDir::create(".espalier-preprocess", folder_beside(config.output)));
   return prepare_assets(config, plan, work.path(), stop, observer);
 }
 

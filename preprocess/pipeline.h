@@ -32,6 +32,9 @@ struct PreprocessConfig {
   int render_resolution = 0;     // pixels per side, 64 .. 2048; 0: 1024 * grid scale of the base
   int render_samples = 32;       // per pixel, 1 .. 4096
   int threads = 0;               // 0: one per core
+  // A preparation may be shared out: shard i of n handles the assets whose place in the sorted discovery is i modulo n
+  // and writes a part (preprocess/part.h); merge_parts() joins them. One shard writes the dataset itself.
+  int shard = 0, shards = 1;  // 0 <= shard < shards <= 1024
   // Finished objects are kept here, so that a restarted run goes on where the last one stopped. Empty: a temporary
   // folder beside the output, removed at the end.
   std::filesystem::path work_dir;
@@ -60,9 +63,10 @@ struct PreprocessObserver {
 struct PreprocessResult {
   std::filesystem::path path;
   uint64_t bytes = 0;
-  std::string sha256;  // of the zip
-  std::string dataset_id;
-  int64_t objects = 0;  // usable
+  std::string sha256;      // of the zip
+  std::string dataset_id;  // of the dataset, or of a part's own objects
+  int resolution = 0;      // tier: 512 or 1024
+  int64_t objects = 0;     // usable
   int64_t failed = 0;
   int64_t duplicates = 0;
   bool reused = false;  // the input already was a prepared dataset
@@ -70,7 +74,8 @@ struct PreprocessResult {
 
 // INVALID_ARGUMENT: a bad config, a malicious archive, a bad manifest.csv, no usable asset, a prepared dataset of
 // another resolution or encoder. NOT_FOUND: input or base. RESOURCE_EXHAUSTED: archive over a limit.
-// CANCELLED: `stop`; finished objects stay in the work folder. A broken asset is not an error of the run.
+// CANCELLED: `stop`; finished objects stay in the work folder. A broken asset is not an error of the run; a part may
+// have no usable asset at all.
 // The same input, config and base give a byte-identical zip, for any number of threads.
 Result<PreprocessResult> preprocess(const PreprocessConfig& config, std::stop_token stop,
                                     const PreprocessObserver& observer = {});

@@ -7,6 +7,7 @@
 #include "common/stop_signals.h"
 #include "preprocess/command_line.h"
 #include "preprocess/import_asset.h"
+#include "preprocess/merge.h"
 #include "preprocess/progress_output.h"
 
 int main(int argc, char** argv) {
@@ -18,9 +19,11 @@ int main(int argc, char** argv) {
   preprocess::CommandLine line;
   Status status = preprocess::parse_command_line(argc, argv, line);
   if (!line.help.empty()) return std::fputs(line.help.c_str(), stdout), kExitOk;
-  preprocess::ProgressOutput output(line.progress_fd);
+  preprocess::ProgressOutput output(line.progress_fd, line.merge.empty() ? "preprocess" : "merge");
   if (status.ok()) {
-    const auto result = preprocess::preprocess(line.config, signals.token(), output.observer());
+    const auto result = line.merge.empty() ? preprocess::preprocess(line.config, signals.token(), output.observer())
+                                           : preprocess::merge_parts(line.merge, line.config.output, signals.token(),
+                                                                     output.observer());
     if (result.ok()) return output.result(*result), kExitOk;
     status = result.status();
   }

@@ -27,7 +27,7 @@ PreprocessObserver ProgressOutput::observer() {
 }
 
 void ProgressOutput::started(int64_t total) {
-  events_.write({{"event", "started"}, {"task", "preprocess"}, {"total", total}});
+  events_.write({{"event", "started"}, {"task", task_}, {"total", total}});
   if (for_people_) std::fprintf(stderr, "%lld objects\n", static_cast<long long>(total));
 }
 
@@ -56,8 +56,11 @@ void ProgressOutput::result(const PreprocessResult& result) {
                  {"bytes", result.bytes},
                  {"sha256", result.sha256},
                  {"dataset_id", result.dataset_id},
+                 {"resolution", result.resolution},
                  {"objects", result.objects},
-                 {"failed", result.failed}});
+                 {"failed", result.failed},
+                 {"duplicates", result.duplicates},
+                 {"reused", result.reused}});
   if (!for_people_) return;
   std::fprintf(stderr, "%s %lld objects, %lld failed, %lld duplicates: %s (%.1f MB)\n",
                result.reused ? "reused" : "prepared", static_cast<long long>(result.objects),

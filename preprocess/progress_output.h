@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "common/events.h"
 #include "common/status.h"
@@ -13,7 +14,9 @@ namespace espalier::preprocess {
 // stderr.
 class ProgressOutput {
  public:
-  explicit ProgressOutput(int progress_fd) : events_(progress_fd), for_people_(progress_fd < 0) {}
+  // `task`: preprocess or merge.
+  ProgressOutput(int progress_fd, std::string task)
+      : events_(progress_fd), for_people_(progress_fd < 0), task_(std::move(task)) {}
 
   PreprocessObserver observer();
   void result(const PreprocessResult& result);
@@ -26,6 +29,7 @@ class ProgressOutput {
 
   EventWriter events_;
   const bool for_people_;
+  const std::string task_;
 };
 
 }  // namespace espalier::preprocess

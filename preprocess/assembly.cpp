@@ -1,0 +1,76 @@
+#include "preprocess/assembly.h"
+
+#include <algorithm>
+#include <system_error>
+#include <tuple>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/sha256.h"
+
+namespace espalier::preprocess {
+namespace {
+
+namespace fs = std::filesystem;
+
+dataset::SourceRecord count(const std::vector<dataset::ObjectRecord>& objects, std::string archive_sha256) {
+  dataset::SourceRecord source;
+  source.archive_sha256 = std::move(archive_sha256);
+  source.files_discovered = static_cast<int64_t>(objects.size());
+  for (const auto& object : objects) {
+    source.prepared += object.status == "ok" ? 1 : 0;
+    source.failed += object.status == "failed" ? 1 : 0;
+    source.duplicates += object.status == "duplicate" ? 1 : 0;
+    source.excluded += object.status == "excluded" ? 1 : 0;
+  }
+  source.unique_objects = source.prepared + source.failed;
+  return source;
+}
+
+// No asset was usable: say why, for the first few.
+Status nothing_usable(const std::vector<dataset::ObjectRecord>& objects) {
+  std::vector<std::string> reasons;
+  for (const auto& object : objects) {
+    if (object.error && reasons.size() < 5)
+      reasons.push_back(absl::StrCat(object.path, ": ", object.error->code, ": ", object.error->message));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("no usable asset in the input", reasons.empty() ? "" : "; ", absl::StrJoin(reasons, "; ")));
+}
+
+}  // namespace
+
+dataset::Manifest complete(dataset::Manifest manifest, std::vector<dataset::ObjectRecord> objects,
+                           std::string archive_sha256) {
+  manifest.source = count(objects, std::move(archive_sha256));
+  manifest.stages["sparse_structure"] = {true, manifest.source.prepared, ""};
+  manifest.stages["geometry"] = {false, 0, "not_prepared"};
+  manifest.stages["texture"] = {false, 0, "not_prepared"};
+  manifest.objects = std::move(objects);
+  std::sort(manifest.objects.begin(), manifest.objects.end(),
+            [](const auto& a, const auto& b) { return std::tie(a.sha256, a.path) < std::tie(b.sha256, b.path); });
+  return manifest;
+}
+
+Result<PreprocessResult> write_prepared(const dataset::Manifest& manifest, const dataset::FilesOnDisk& files,
+                                        const fs::path& output) {
+  if (manifest.source.prepared == 0) return nothing_usable(manifest.objects);
+  ESP_TRY(dataset::write_dataset(manifest, files, output));
+  PreprocessResult result;
+  result.dataset_id = dataset::dataset_id(manifest);
+  result.resolution = manifest.resolution;
+  result.objects = manifest.source.prepared;
+  result.failed = manifest.source.failed;
+  result.duplicates = manifest.source.duplicates;
+  return measured(std::move(result), output);
+}
+
+Result<PreprocessResult> measured(PreprocessResult result, const fs::path& output) {
+  std::error_code error;
+  result.path = output;
+  result.bytes = fs::file_size(output, error);
+  ESP_ASSIGN(result.sha256, sha256_hex_of_file(output));
+  return result;
+}
+
+}  // namespace espalier::preprocess
