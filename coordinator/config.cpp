@@ -25,14 +25,50 @@ void describe_lease(LeaseConfig& lease, ConfigTable& table) {
   table.integer("lease.max_attempts", &lease.max_attempts, 1, 20, "Attempts of a task before it fails.");
   table.duration("lease.retry_first", &lease.retry_first, milliseconds(0), hours(1),
                  "Pause before the second attempt; doubles each time.");
-  table.duration("lease.retry_longest", &lease.retry_longest, milli
+  table.duration("lease.retry_longest", &lease.retry_longest, milliseconds(0), hours(24), "Longest such pause.");
+  table.duration("lease.rendezvous", &lease.rendezvous, seconds(1), hours(24),
+                 "Time that the members of a gang have to fetch their inputs and find each other.");
+}
+
+void describe_scheduling(SchedulingConfig& scheduling, ConfigTable& table) {
+  table.duration("scheduling.half_life", &scheduling.half_life, minutes(1), hours(8760),
+                 "Past usage of a tenant counts half as much after this time.");
+  table.duration("scheduling.horizon", &scheduling.horizon, milliseconds(0), hours(24),
+                 "What runs counts as if it had run for so long already.");
+  table.duration("scheduling.priority_step", &scheduling.priority_step, seconds(1), hours(24),
+                 "A job that has waited this long counts as one of the next higher priority.");
+  table.duration("scheduling.gang_patience", &scheduling.gang_patience, milliseconds(0), hours(24),
+                 "How long smaller tasks may pass a gang whose turn it is; then slots are held for it.");
+  table.duration("scheduling.shrink_after", &scheduling.shrink_after, milliseconds(0), hours(24),
+                 "How long an interrupted gang waits for all its ranks before it goes on with fewer.");
+  table.integer("scheduling.max_shards", &scheduling.max_shards, 1, 64,
+                "Most workers' slots that share one preparation; 1: never shared.");
+  table.integer("scheduling.objects_per_shard", &scheduling.objects_per_shard, 1, 1'000'000,
+                "A preparation is shared out when every share has about so many objects.");
+}
+
 void describe_base(BaseConfig& base, ConfigTable& table) {
-    table.text("base.name", &base.name, "Base model; workers with another one are refused.");
-    table.list("base.denoisers", &base.denoisers, {"sparse_structure", "geometry", "texture"},
-               "Denoisers that the base has; jobs may ask for these.");
-    table.list("base.resolutions", &base.resolutions, {"512", "1024"}, "Resolutions that the base has.");
-    table.number("base.recommended_learning_rate", &base.recommended_learning_rate, 0, 1,
-                 "Jobs far from it get a warning; 0 for none.");
+  table.text("base.name", &base.name, "Base model; workers with another one are refused.");
+  table.list("base.denoisers", &base.denoisers, {"sparse_structure", "geometry", "texture"},
+             "Denoisers that the base has; jobs may ask for these.");
+  table.list("base.resolutions", &base.resolutions, {"512", "1024"}, "Resolutions that the base has.");
+  table.number("base.recommended_learning_rate", &base.recommended_learning_rate, 0, 1,
+               "Jobs far from it get a warning; 0 for none.");
+}
+
+void describe_retention(RetentionConfig& retention, ConfigTable& table) {
+  constexpr hours kLongest{10 * 8760};
+  table.duration("retention.uploads", &retention.uploads, minutes(1), kLongest,
+                 "Uploaded archives that no unfinished job reads are removed after this time.");
+  table.duration("retention.partial_uploads", &retention.partial_uploads, minutes(1), kLongest,
+                 "Unfinished uploads that nobody went on with are removed after this time.");
+  table.duration("retention.logs", &retention.logs, minutes(1), kLongest,
+                 "Log lines and log files are removed this long after their job's end.");
+  table.duration("retention.checkpoints", &retention.checkpoints, minutes(1), kLongest,
+                 "Checkpoints and dataset parts that an ended job left are removed after this time.");
+  table.duration("retention.unlisted_outputs", &retention.unlisted_outputs, minutes(1), kLongest,
+                 "Outputs of ended jobs that belong to no dataset and no adapter are removed after this time.");
+  table.duration("retention.interval", &retention.interval, seconds(1), hours(24), "Time between two sweeps.");
 }
 
 }  // namespace
@@ -54,6 +90,9 @@ void describe(CoordinatorConfig& config, ConfigTable& table) {
   table.bytes("limits.output", &config.limits.output, {1}, kMostBytes, "Largest file that a task may store.");
   table.bytes("limits.min_free_disk", &config.limits.min_free_disk, {0}, kMostBytes,
               "Nothing is stored that would leave less free disk.");
+  describe_retention(config.retention, table);
+  table.text("metrics.listen", &config.metrics_listen,
+             "HOST:PORT of the Prometheus endpoint /metrics, unencrypted; empty for none.");
 }
 
 Result<CoordinatorConfig> load_coordinator_config(const std::filesystem::path& file,

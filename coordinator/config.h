@@ -49,6 +49,16 @@ struct LimitConfig {
   Bytes min_free_disk{uint64_t{1} << 30};
 };
 
+// How long things are kept that nobody deletes. Datasets, adapters and jobs are kept until they are deleted.
+struct RetentionConfig {
+  Milliseconds uploads = std::chrono::hours(7 * 24);           // archives of clients that no unfinished job reads
+  Milliseconds partial_uploads = std::chrono::hours(24);       // that nobody goes on with
+  Milliseconds logs = std::chrono::hours(30 * 24);             // log lines and log files of ended jobs
+  Milliseconds checkpoints = std::chrono::hours(24);           // and parts of datasets, left by ended jobs
+  Milliseconds unlisted_outputs = std::chrono::hours(7 * 24);  // of ended jobs, in no dataset and no adapter
+  Milliseconds interval = std::chrono::minutes(10);            // between sweeps
+};
+
 // Settings of espalier-coordinator; configs/coordinator.yaml documents each.
 struct CoordinatorConfig {
   std::string listen = "127.0.0.1:7430";
@@ -62,6 +72,8 @@ struct CoordinatorConfig {
   SchedulingConfig scheduling;
   BaseConfig base;
   LimitConfig limits;
+  RetentionConfig retention;
+  std::string metrics_listen;  // empty: no endpoint
 };
 
 // Rows of all settings, bound to `config`.
