@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/events.h"
 
@@ -13,6 +14,9 @@ struct Extra {
   double alpha = 0;
   int batch_size = 0;
   std::string resume = "auto";
+  GroupAddress group;
+  std::string rendezvous;
+  int rendezvous_seconds = 300, answer_seconds = 600;
 };
 
 void add_request(CLI::App& app, TrainConfig& config, Extra& extra) {
@@ -52,12 +56,48 @@ void add_running(CLI::App& app, CommandLine& line, Extra& extra) {
   app.add_option("--job-id", config.job_id, "recorded in the adapter");
   app.add_option("--created-utc", config.created_utc, "recorded in the adapter");
   app.add_option("--progress-fd", line.progress_fd, "descriptor for progress events as JSON lines");
-  app.add_option("--metrics", line.metrics, "append steps and validations to this file as JSON lines");
+  app.add_option("--log-dir", config.log_folder, "write metrics.jsonl and TensorBoard events into this folder");
+}
+
+void add_group(CLI::App& app, Extra& extra) {
+  app.add_option("--world-size", extra.group.world_size, "processes that train together; all take the same arguments")
+      ->capture_default_str();
+  app.add_option("--member", extra.group.rank, "which of them this is, 0..world-size-1; 0 writes the adapter")
+      ->capture_default_str();
+  app.add_option("--rendezvous", extra.rendezvous,
+                 "HOST:PORT where member 0 listens; port 0 on member 0: any free one, told by the rendezvous event");
+  app.add_option("--rendezvous-timeout", extra.rendezvous_seconds, "seconds to wait for the members to come")
+      ->capture_default_str();
+  app.add_option("--answer-timeout", extra.answer_seconds,
+                 "seconds of a member's silence after which it counts as lost; longer than a step or a validation")
+      ->capture_default_str();
+}
+
+// Without --world-size the environment says which rank this is.
+Status read_group(const CLI::App& app, Extra& extra, TrainConfig& config) {
+  if (app.count("--world-size") == 0) {
+    for (const char* option : {"--member", "--rendezvous"}) {
+      if (app.count(option) > 0) return absl::InvalidArgumentError(absl::StrCat(option, " needs --world-size"));
+    }
+    ESP_ASSIGN(extra.group, group_from_environment());
+  } else if (!extra.rendezvous.empty()) {
+    const auto colon = extra.rendezvous.rfind(':');
+    if (colon == std::string::npos || !absl::SimpleAtoi(extra.rendezvous.substr(colon + 1), &extra.group.port)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("rendezvous: '", extra.rendezvous, "' (allowed: HOST:PORT of member 0)"));
+    }
+    extra.group.host = extra.rendezvous.substr(0, colon);
+  }
+  extra.group.rendezvous_timeout = std::chrono::seconds(extra.rendezvous_seconds);
+  extra.group.timeout = std::chrono::seconds(extra.answer_seconds);
+  config.group = extra.group;
+  return absl::OkStatus();
 }
 
 // All faults of the values at once.
-Status check(const CommandLine& line, const Extra& extra) {
+Status check(const CommandLine& line, const Extra& extra, const Status& group) {
   auto faults = std::string(validate(line.config).message());
+  if (!group.ok()) absl::StrAppend(&faults, faults.empty() ? "" : "\n", group.message());
   if (extra.resume != "auto" && extra.resume != "none") {
     absl::StrAppend(&faults, faults.empty() ? "" : "\n", "resume: '", extra.resume, "' (allowed: auto, none)");
   }
@@ -71,6 +111,7 @@ Status parse_command_line(int argc, const char* const* argv, CommandLine& line) 
   Extra extra;
   add_request(app, line.config, extra);
   add_running(app, line, extra);
+  add_group(app, extra);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -82,7 +123,8 @@ Status parse_command_line(int argc, const char* const* argv, CommandLine& line) 
   if (app.count("--alpha") > 0) line.config.alpha = extra.alpha;
   if (app.count("--batch-size") > 0) line.config.batch_size = extra.batch_size;
   line.config.resume = extra.resume == "auto";
-  return check(line, extra);
+  const Status group = read_group(app, extra, line.config);
+  return check(line, extra, group);
 }
 
 int exit_code(const Status& status) {

@@ -10,7 +10,6 @@ namespace espalier::train {
 struct CommandLine {
   TrainConfig config;
   int progress_fd = -1;  // events go here; -1: draw for people
-  std::string metrics;   // file of JSON lines; empty: none
   std::string help;      // not empty: print it and leave with 0
 };
 

@@ -19,7 +19,7 @@ FlatParameters::FlatParameters(std::vector<Parameter> parameters) : parameters_(
   }
   const auto options = torch::dtype(torch::kFloat32).device(parameters_.front().tensor.device());
   values_ = torch::empty({total}, options);
-  exchange_ = torch::zeros({total + 2}, options);
+  exchange_ = torch::zeros({total + 1}, options);
   gradient_ = exchange_.narrow(0, 0, total);
   for (size_t i = 0; i < slices_.size(); ++i) {
     auto& tensor = parameters_[i].tensor;

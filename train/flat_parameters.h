@@ -19,7 +19,7 @@ class FlatParameters {
 
   at::Tensor& values() { return values_; }      // [P]
   at::Tensor& gradient() { return gradient_; }  // [P], a view of exchange()
-  // [P + 2]: the gradient, then the loss and the wish to stop, so that ranks agree on all three in one all-reduce.
+  // [P + 1]: the gradient, then the loss, so that one sum over the ranks carries both.
   at::Tensor& exchange() { return exchange_; }
   void zero_gradient();
   // A backward pass must have accumulated into the buffer, not replaced a gradient (TORCH_CHECK).

@@ -2,17 +2,21 @@
 
 #include <torch/types.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "train/adamw.h"
+#include "train/agreement.h"
+#include "train/batch_plan.h"
 #include "train/checkpoint.h"
 #include "train/flat_parameters.h"
 #include "train/grad_clipper.h"
 #include "train/item_stream.h"
 #include "train/torch_errors.h"
+#include "train/tree_sum.h"
 
 namespace espalier::train {
 namespace {
@@ -82,6 +86,7 @@ class Loop {
         hooks_(hooks),
         collective_(collective),
         stop_(std::move(stop)) {
+    if (!leads()) return;
     optimizer_ = {config.beta1,
                   config.beta2,
                   config.eps,
@@ -97,20 +102,24 @@ class Loop {
   bool leads() const { return collective_.rank() == 0; }
   Status restore();
   void load(const Checkpoint& checkpoint);
-  void share_state(const json& state);
-  std::string broadcast_text(std::string text);
+  void take_state(const json& state);
+  Status check_same_run();
   json state() const;
+  Status checkpoint();
   void save();
-  std::vector<SampleRef> own_samples();
+  std::vector<SampleRef> samples();
+  BatchPlan plan_of(const std::vector<SampleRef>& samples) const;
   void accumulate_gradients();
-  StepReport update();
+  void update();
+  StepReport lead_update();
+  void show_average();
   std::optional<ValidationReport> validate(std::string_view when);
 
   const LoopConfig& config_;
   std::string fingerprint_;
   FlatParameters flat_;
   ItemStream stream_;
-  AdaptiveGradClipper clipper_;
+  AdaptiveGradClipper clipper_;  // these three only on rank 0
   AdamW optimizer_;
   at::Tensor average_;  // [P]; undefined when off
   const LossFunction& loss_;
@@ -131,9 +140,18 @@ json Loop::state() const {
           {"validation_before", to_json(result_.validation_before)}};
 }
 
+// A checkpoint is only worth having when all ranks stand behind it.
+Status Loop::checkpoint() {
+  if (const auto ranks = ranks_that_differ(flat_.values(), "", collective_); ranks > 0) {
+    return absl::DataLossError(absl::StrCat("after step ", step_, " the parameters of ", ranks, " of ",
+                                            collective_.world_size(), " ranks differ from rank 0's"));
+  }
+  if (leads() && !config_.checkpoint_folder.empty()) save();
+  return absl::OkStatus();
+}
+
 // The flat vectors are stored by parameter name: the file stays readable when the order of parameters changes.
 void Loop::save() {
-  if (config_.checkpoint_folder.empty() || !leads()) return;
   Checkpoint checkpoint{step_, fingerprint_, state(), {}};
   const auto add = [&](const char* kind, const at::Tensor& flat) {
     for (const auto& slice : flat_.slices()) {
@@ -146,6 +164,7 @@ void Loop::save() {
   add("exp_avg_sq", optimizer_.exp_avg_sq);
   if (average_.defined()) add("average", average_);
   checkpoint.tensors.emplace("clipper.norms", torch::tensor(clipper_.state().norms));
+  if (hooks_.save_extra) checkpoint.state["extra"] = hooks_.save_extra();
   const auto path = save_checkpoint(config_.checkpoint_folder, checkpoint, config_.keep_checkpoints);
   if (!path.ok()) {
     if (hooks_.on_warning) {
@@ -176,37 +195,31 @@ void Loop::load(const Checkpoint& checkpoint) {
   clipper_.restore(std::move(clipper));
 }
 
-std::string Loop::broadcast_text(std::string text) {
-  auto size = torch::tensor({static_cast<int64_t>(text.size())}, torch::kInt64).to(flat_.values().device());
-  collective_.broadcast(size);
-  auto bytes = torch::zeros({size.item<int64_t>()}, torch::kUInt8);
-  if (leads()) std::copy(text.begin(), text.end(), bytes.data_ptr<uint8_t>());
-  bytes = bytes.to(flat_.values().device());
-  if (bytes.numel() > 0) collective_.broadcast(bytes);
-  bytes = bytes.cpu();
-  const auto* data = bytes.const_data_ptr<uint8_t>();
-  return {data, data + bytes.numel()};
+Status Loop::check_same_run() {
+  const json settings = {fingerprint_,         config_.steps,         config_.validate_every, config_.checkpoint_every,
+                         config_.micro_batch,  config_.micro_tokens,  config_.item_tokens};
+  if (const auto ranks = ranks_that_differ(flat_.values(), settings.dump(), collective_); ranks > 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the ranks do not train the same: the arguments, the dataset or the base of ", ranks, " of ",
+                     collective_.world_size(), " differ from rank 0's. Start all ranks alike"));
+  }
+  return absl::OkStatus();
 }
 
-// Rank 0 reads, all ranks continue from what it read.
-void Loop::share_state(const json& state) {
-  for (auto* tensor : {&flat_.values(), &optimizer_.exp_avg, &optimizer_.exp_avg_sq}) collective_.broadcast(*tensor);
-  if (average_.defined()) collective_.broadcast(average_);
-  auto clipper = clipper_.state();
-  auto norms = torch::tensor(clipper.norms).to(flat_.values().device());
-  collective_.broadcast(norms);
-  norms = norms.cpu();
-  std::copy_n(norms.const_data_ptr<float>(), norms.numel(), clipper.norms.begin());
+void Loop::take_state(const json& state) {
   step_ = state.at("step");
+  result_.last_loss = state.at("last_loss");
+  result_.validation_before = validation_from(state.at("validation_before"));
+  if (!leads()) return;
   optimizer_.updates = state.at("updates");
+  auto clipper = clipper_.state();
   clipper.pointer = state.at("clipper").at("pointer");
   clipper.length = state.at("clipper").at("length");
   clipper.limit = state.at("clipper").at("limit");
   clipper_.restore(std::move(clipper));
-  result_.last_loss = state.at("last_loss");
-  result_.validation_before = validation_from(state.at("validation_before"));
 }
 
+// Rank 0 reads, all ranks continue from what it read.
 Status Loop::restore() {
   std::string text;
   Status status;
@@ -217,56 +230,82 @@ Status Loop::restore() {
     status = checkpoint.status();
     if (checkpoint.ok() && checkpoint->has_value()) {
       load(**checkpoint);
-      text = (*checkpoint)->state.dump();
+      json& state = (*checkpoint)->state;
+      if (hooks_.restore_extra) hooks_.restore_extra(state.value("extra", json()));
+      state.erase("extra");  // rank 0's own
+      text = state.dump();
     }
   }
-  const auto answer = broadcast_text(status.ok() ? text : "!" + std::string(status.message()));
+  const auto answer = broadcast_text(status.ok() ? text : "!" + std::string(status.message()), collective_,
+                                     flat_.values().device());
   if (answer.starts_with('!')) return absl::FailedPreconditionError(answer.substr(1));
-  share_state(answer.empty() ? state() : json::parse(answer));
+  collective_.broadcast(flat_.values());
+  if (!answer.empty()) take_state(json::parse(answer));
   result_.resumed_at = step_;
-  return absl::OkStatus();
+  return check_same_run();
 }
 
-std::vector<SampleRef> Loop::own_samples() {
-  const int64_t world = collective_.world_size(), rank = collective_.rank();
+// The global batch of this update.
+std::vector<SampleRef> Loop::samples() {
   std::vector<SampleRef> samples;
-  for (int64_t slot = rank * config_.batch_size / world; slot < (rank + 1) * config_.batch_size / world; ++slot) {
+  for (int64_t slot = 0; slot < config_.batch_size; ++slot) {
     samples.push_back({step_, slot, stream_.item(step_ * config_.batch_size + slot)});
   }
   return samples;
 }
 
-void Loop::accumulate_gradients() {
-  flat_.zero_gradient();
-  const auto samples = own_samples();
-  const size_t micro = config_.micro_batch > 0 ? static_cast<size_t>(config_.micro_batch) : samples.size();
-  double total = 0;
-  for (size_t begin = 0; begin < samples.size(); begin += micro) {
-    const auto part = std::span(samples).subspan(begin, std::min(micro, samples.size() - begin));
-    const double share = static_cast<double>(part.size()) / static_cast<double>(config_.batch_size);
-    const auto loss = loss_(part);
-    (loss * share).backward();
-    total += share * loss.item<double>();
+BatchPlan Loop::plan_of(const std::vector<SampleRef>& samples) const {
+  const int64_t world = collective_.world_size();
+  std::vector<int64_t> tokens(samples.size(), 1);
+  for (size_t slot = 0; !config_.item_tokens.empty() && slot < samples.size(); ++slot) {
+    tokens[slot] = config_.item_tokens[static_cast<size_t>(samples[slot].item)];
   }
-  flat_.check_gradients_in_place();
-  auto& exchange = flat_.exchange();
-  const int64_t parameters = flat_.values().numel();
-  exchange[parameters].fill_(total);
-  exchange[parameters + 1].fill_(stop_.stop_requested() ? 1.0 : 0.0);
-  collective_.all_reduce_sum(exchange);
+  const int64_t micro = config_.micro_batch > 0 ? config_.micro_batch : (config_.batch_size + world - 1) / world;
+  return plan_batch(tokens, micro, config_.item_tokens.empty() ? 0 : config_.micro_tokens,
+                    static_cast<int>(world));
 }
 
-StepReport Loop::update() {
+void Loop::accumulate_gradients() {
+  const auto batch = samples();
+  const auto plan = plan_of(batch);
+  auto& exchange = flat_.exchange();
+  TreeSum sum(plan.owners, collective_);
+  for (size_t call = 0; call < plan.calls.size(); ++call) {
+    if (plan.owners[call] != collective_.rank()) continue;
+    std::vector<SampleRef> part;
+    for (const int64_t slot : plan.calls[call]) part.push_back(batch[static_cast<size_t>(slot)]);
+    flat_.zero_gradient();
+    const double share = static_cast<double>(part.size()) / static_cast<double>(config_.batch_size);
+    const auto loss = loss_(part) * share;
+    loss.backward();
+    flat_.check_gradients_in_place();
+    exchange[flat_.values().numel()].fill_(loss.item<double>());
+    sum.add(static_cast<int64_t>(call), exchange);
+  }
+  sum.reduce(exchange);
+}
+
+// Rank 0 alone clips, decides whether the gradient is usable and makes the update; all take over its parameters. So
+// ranks on different machines cannot drift apart by the rounding of their own arithmetic.
+void Loop::update() {
   accumulate_gradients();
   at::NoGradGuard no_grad;
+  ++step_;
+  if (leads()) {
+    const auto report = lead_update();
+    if (hooks_.on_step) hooks_.on_step(report);
+  }
+  collective_.broadcast(flat_.values());
+}
+
+StepReport Loop::lead_update() {
   auto& gradient = flat_.gradient();
   StepReport report;
   report.loss = flat_.exchange()[gradient.numel()].item<double>();
   report.grad_norm = clipper_.clip_(gradient);
-  report.learning_rate = config_.schedule.rate(step_);
+  report.learning_rate = config_.schedule.rate(step_ - 1);
   report.skipped = !torch::isfinite(gradient).all().item<bool>();
   if (!report.skipped) optimizer_.step_(flat_.values(), gradient, report.learning_rate);
-  ++step_;
   if (average_.defined()) {
     const auto n = static_cast<double>(step_);
     update_average_(average_, flat_.values(), std::min(config_.ema_decay, (1 + n) / (10 + n)));
@@ -279,16 +318,20 @@ StepReport Loop::update() {
   return report;
 }
 
+// Puts the averaged weights, where there is an average, into the parameters of all ranks.
+void Loop::show_average() {
+  if (config_.ema_decay == 0) return;
+  if (leads()) flat_.values().copy_(average_);
+  collective_.broadcast(flat_.values());
+}
+
 std::optional<ValidationReport> Loop::validate(std::string_view when) {
   if (!hooks_.validate) return std::nullopt;
   at::NoGradGuard no_grad;
-  at::Tensor trained;
-  if (average_.defined()) {
-    trained = flat_.values().clone();
-    flat_.values().copy_(average_);
-  }
+  const auto trained = flat_.values().clone();
+  show_average();
   const auto report = hooks_.validate();
-  if (trained.defined()) flat_.values().copy_(trained);
+  flat_.values().copy_(trained);
   if (leads() && hooks_.on_validation) hooks_.on_validation(when, step_, report);
   pace_.restart();
   return report;
@@ -296,29 +339,33 @@ std::optional<ValidationReport> Loop::validate(std::string_view when) {
 
 Result<LoopResult> Loop::run() {
   ESP_TRY(restore());
-  if (leads() && hooks_.on_start) hooks_.on_start(step_);
+  if (hooks_.on_start) hooks_.on_start(step_);
   if (!result_.validation_before) result_.validation_before = validate("before");
   pace_.restart();
   while (step_ < config_.steps) {
-    const auto report = update();
-    if (leads() && hooks_.on_step) hooks_.on_step(report);
-    const bool stopped = flat_.exchange()[flat_.values().numel() + 1].item<double>() > 0;
+    update();
+    const bool stopped = ranks_where(stop_.stop_requested(), collective_, flat_.values().device()) > 0;
     const bool last = step_ >= config_.steps;
-    if (stopped || last || step_ % config_.checkpoint_every == 0) save();
+    if (stopped || last || step_ % config_.checkpoint_every == 0) ESP_TRY(checkpoint());
     if (stopped && !last) return absl::CancelledError(absl::StrCat("stopped after step ", step_));
     if (!last && config_.validate_every > 0 && step_ % config_.validate_every == 0) validate("during");
   }
   result_.validation_after = validate("after");
   at::NoGradGuard no_grad;
-  if (average_.defined()) flat_.values().copy_(average_);
+  show_average();
   result_.steps = step_;
   return result_;
 }
 
-Status check(const LoopConfig& config) {
-  if (config.steps < 1 || config.batch_size < 1 || config.micro_batch < 0 || config.checkpoint_every < 1) {
+Status check(const LoopConfig& config, size_t items) {
+  if (config.steps < 1 || config.batch_size < 1 || config.checkpoint_every < 1 || config.micro_batch < 0 ||
+      config.micro_tokens < 0) {
     return absl::InvalidArgumentError(
-        "steps, batch_size and checkpoint_every must be at least 1, micro_batch at least 0");
+        "steps, batch_size and checkpoint_every must be at least 1, micro_batch and micro_tokens at least 0");
+  }
+  const auto& tokens = config.item_tokens;
+  if (!tokens.empty() && (tokens.size() != items || *std::min_element(tokens.begin(), tokens.end()) < 1)) {
+    return absl::InvalidArgumentError("item_tokens must have an entry of at least 1 for each item, or none");
   }
   return absl::OkStatus();
 }
@@ -328,7 +375,7 @@ Status check(const LoopConfig& config) {
 Result<LoopResult> run_loop(const LoopConfig& config, std::vector<Parameter> parameters,
                             const std::vector<int>& repeats, const LossFunction& loss, const LoopHooks& hooks,
                             Collective& collective, std::stop_token stop) {
-  ESP_TRY(check(config));
+  ESP_TRY(check(config, repeats.size()));
   return catch_torch([&]() -> Result<LoopResult> {
     return Loop(config, std::move(parameters), repeats, loss, hooks, collective, std::move(stop)).run();
   });

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
 #include <stop_token>
@@ -16,8 +17,9 @@
 #include "train/random.h"
 #include "train/schedule.h"
 
-// The optimisation loop, the same for adapters and for whole networks: items -> batches -> loss -> gradients ->
-// all-reduce -> clip -> AdamW -> average -> checkpoint. What is trained and how a loss is made come from the caller:
+// The optimisation loop, the same for adapters and for whole networks: items -> batches -> loss -> gradients -> sum over
+// the ranks -> clip -> AdamW -> parameters to all ranks -> checkpoint. What is trained and how a loss is made come from
+// the caller:
 //
 //   std::vector<Parameter> trained = …;                       // float32 leaves, names as in the state dict
 //   auto loss = [&](std::span<const SampleRef> samples) { return …; };   // scalar mean over the samples, with graph
@@ -36,7 +38,12 @@ struct Parameter {
 struct LoopConfig {
   int64_t steps = 1000;     // updates
   int64_t batch_size = 8;   // samples of an update over all ranks
-  int64_t micro_batch = 0;  // samples of one loss call; 0: all of this rank's at once
+  // Samples of one loss call. While this does not depend on the number of ranks, neither does any bit of the result (on
+  // CPUs of one kind, with equal threads). 0: one call per rank, which makes results differ by rounding.
+  int64_t micro_batch = 0;
+  // For items of different sizes: tokens of each item, >= 1 (empty: all equal), and the most of one loss call (0: any).
+  std::vector<int64_t> item_tokens;
+  int64_t micro_tokens = 0;
   uint64_t seed = 0;        //
   Schedule schedule;        // learning rate by step
   double beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0.01;
@@ -71,7 +78,7 @@ struct ValidationReport {
 };
 
 // All optional. `validate` runs without gradients, on every rank, with the averaged weights when there is an average;
-// the other hooks run on rank 0.
+// `on_start` runs on every rank; the other hooks run on rank 0.
 struct LoopHooks {
   std::function<void(int64_t resumed_at)> on_start;
   std::function<void(const StepReport&)> on_step;
@@ -80,6 +87,9 @@ struct LoopHooks {
       on_validation;  // before/during/after
   std::function<void(int64_t step, const std::filesystem::path&)> on_checkpoint;
   std::function<void(const std::string&)> on_warning;
+  // What the caller keeps with each checkpoint, and gets back before on_start when the run goes on from it.
+  std::function<nlohmann::json()> save_extra;
+  std::function<void(const nlohmann::json&)> restore_extra;
 };
 
 // Scalar mean loss of the samples with its graph. Called once per micro-batch, on every rank with its own samples.
@@ -93,9 +103,11 @@ struct LoopResult {
 };
 
 // Trains to the end. Afterwards the parameters hold the final weights, or their average when ema_decay > 0.
-// `repeats` has one entry >= 1 per item: how often an epoch shows it. Every rank calls it with equal arguments.
-// Micro-batches count by their samples; a rank without samples in an update still joins.
-// CANCELLED: stopped on any rank, after a checkpoint.
+// `repeats` has one entry >= 1 per item: how often an epoch shows it. Every rank calls it with equal arguments (checked:
+// FAILED_PRECONDITION); rank 0 alone reads and writes checkpoints. Loss calls count by their samples; a rank without
+// samples in an update still joins. A run may go on from its checkpoint with another number of ranks.
+// CANCELLED: stopped on any rank, after a checkpoint. UNAVAILABLE, DEADLINE_EXCEEDED: another rank is lost (see
+// Collective). DATA_LOSS: the ranks' parameters differ at a checkpoint, which is then not written.
 Result<LoopResult> run_loop(const LoopConfig& config, std::vector<Parameter> parameters,
                             const std::vector<int>& repeats, const LossFunction& loss, const LoopHooks& hooks,
                             Collective& collective, std::stop_token stop = {});

@@ -25,16 +25,8 @@ std::string duration(double seconds) {
 ProgressOutput::ProgressOutput(int fd, std::FILE* terminal)
     : events_(fd), terminal_(terminal), people_(fd < 0), bar_(people_ && isatty(fileno(terminal)) != 0) {}
 
-Status ProgressOutput::open_metrics(const std::string& path) {
-  metrics_.open(path, std::ios::app);
-  if (!metrics_) return absl::InvalidArgumentError(absl::StrCat("metrics: cannot write to ", path));
-  return absl::OkStatus();
-}
-
 void ProgressOutput::write(const json& event) {
   events_.write(event);
-  const auto& kind = event.at("event");
-  if (metrics_.is_open() && (kind == "step" || kind == "validation")) metrics_ << event.dump() << std::endl;
   if (people_) show(event);
 }
 

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdio>
-#include <fstream>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
@@ -10,13 +9,11 @@
 
 namespace espalier::train {
 
-// Where the events of a training go: the descriptor of the worker, a metrics file, and people.
+// Where the events of a training go: the descriptor of the worker, or people.
 class ProgressOutput {
  public:
   // `fd` < 0: people watch on `terminal` (a bar on a terminal, a line now and then elsewhere) instead of a program.
   ProgressOutput(int fd, std::FILE* terminal);
-  // Also appends `step` and `validation` events to a file of JSON lines. INVALID_ARGUMENT: it cannot be opened.
-  Status open_metrics(const std::string& path);
 
   void write(const nlohmann::json& event);
   // The `error` event, and the message for people.
@@ -30,7 +27,6 @@ class ProgressOutput {
   EventWriter events_;
   std::FILE* terminal_;
   bool people_, bar_;
-  std::ofstream metrics_;
   bool bar_open_ = false;
 };
 

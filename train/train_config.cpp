@@ -69,6 +69,7 @@ void check_running(const TrainConfig& config, Faults& faults) {
   faults.one_of<std::string>("precision", config.precision, {"fp32", "bf16"});
   faults.add(nn::parse_save_dtype(config.save_dtype).status());
   for (const int view : config.holdout_views) faults.in_range("holdout_view", view, 0, 999);
+  faults.add(validate(config.group));
 }
 
 }  // namespace

@@ -20,13 +20,16 @@
 #include "train/stage.h"
 #include "train/torch_errors.h"
 #include "train/training_data.h"
+#include "train/training_log.h"
 
 namespace espalier::train {
 namespace {
 
 using nlohmann::json;
 
-constexpr int64_t kTokensPerMicroBatch = 16384;
+// A loss call is the smallest piece of an update that a rank can take. Its size never depends on the number of ranks, so
+// that no bit of the result does. Fewer tokens than these are not worth the fixed cost of a call.
+constexpr int64_t kTokensPerCall = 256;
 
 // The device of this rank: its GPU where the build and the machine have one.
 c10::Device pick_device() {
@@ -48,6 +51,7 @@ class AdapterTraining {
   Result<TrainResult> run(std::stop_token stop);
 
  private:
+  void leave(Collective& collective) const;
   Status load_networks();
   Status check_dataset();
   Status make_adapter();
@@ -58,9 +62,15 @@ class AdapterTraining {
   LoopHooks hooks();
   ValidationReport validation_loss();
   Result<TrainResult> finish(const LoopResult& loop);
+  bool leads() const { return config_.group.rank == 0; }
   void emit(const json& event) const {
-    if (on_event_ && leads_) on_event_(event);
+    if (on_event_ && leads()) on_event_(event);
   }
+  void record(const json& event) {
+    if (log_) log_->write(event);
+    emit(event);
+  }
+  void continue_log(const json& history);
   void warn(const std::string& message) const { emit({{"event", "log"}, {"level", "warning"}, {"message", message}}); }
 
   const TrainConfig& config_;
@@ -68,7 +78,6 @@ class AdapterTraining {
   nn::BaseModel base_;
   EventCallback on_event_;
   c10::Device device_;
-  bool leads_ = true;
   std::unique_ptr<nn::SparseStructureFlow> flow_;
   std::unique_ptr<nn::DinoV3> encoder_;
   std::string base_sha256_, base_model_;
@@ -77,6 +86,7 @@ class AdapterTraining {
   nn::LoraAdapter adapter_;
   nn::AdapterScope scope_;
   std::vector<TrainingData::View> validation_views_;
+  std::optional<TrainingLog> log_;  // of rank 0
 };
 
 Status AdapterTraining::load_networks() {
@@ -182,9 +192,10 @@ LoopConfig AdapterTraining::loop_config() const {
   LoopConfig loop;
   loop.steps = config_.steps;
   loop.batch_size = config_.batch_size.value_or(stage_.batch_size[tier_index(config_.resolution)]);
-  loop.micro_batch = config_.micro_batch > 0
-                         ? config_.micro_batch
-                         : std::clamp<int64_t>(kTokensPerMicroBatch / (side * side * side), 1, loop.batch_size);
+  loop.micro_batch =
+      config_.micro_batch > 0
+          ? config_.micro_batch
+          : std::clamp<int64_t>(kTokensPerCall / (side * side * side), 1, loop.batch_size);
   loop.seed = config_.seed;
   loop.schedule.kind = config_.schedule == "cosine" ? Schedule::Kind::kCosine : Schedule::Kind::kConstant;
   loop.schedule.learning_rate = config_.learning_rate;
@@ -213,10 +224,13 @@ LoopConfig AdapterTraining::loop_config() const {
 LoopHooks AdapterTraining::hooks() {
   LoopHooks hooks;
   hooks.on_start = [this](int64_t resumed_at) {
-    emit({{"event", "started"}, {"task", "train"}, {"total", config_.steps}, {"resumed_at", resumed_at}});
+    // The one event of every rank: whoever started it knows that it has joined.
+    if (on_event_) {
+      on_event_({{"event", "started"}, {"task", "train"}, {"total", config_.steps}, {"resumed_at", resumed_at}});
+    }
   };
   hooks.on_step = [this](const StepReport& step) {
-    emit({{"event", "step"},
+    record({{"event", "step"},
           {"step", step.step},
           {"total", config_.steps},
           {"loss", step.loss},
@@ -232,13 +246,27 @@ LoopHooks AdapterTraining::hooks() {
     for (size_t i = 0; i < report.times.size(); ++i) {
       losses[absl::StrFormat("%.1f", report.times[i])] = report.losses[i];
     }
-    emit({{"event", "validation"}, {"when", when}, {"step", step}, {"loss", report.loss}, {"losses", losses}});
+    record({{"event", "validation"}, {"when", when}, {"step", step}, {"loss", report.loss}, {"losses", losses}});
   };
   hooks.on_checkpoint = [this](int64_t step, const std::filesystem::path& path) {
     emit({{"event", "checkpoint"}, {"step", step}, {"path", path.string()}});
   };
   hooks.on_warning = [this](const std::string& message) { warn(message); };
+  if (log_) {
+    hooks.save_extra = [this] { return json{{"history", log_->history()}}; };
+    hooks.restore_extra = [this](const json& extra) {
+      continue_log(extra.is_object() ? extra.value("history", json::array()) : json::array());
+    };
+  }
   return hooks;
+}
+
+void AdapterTraining::continue_log(const json& history) {
+  auto log = TrainingLog::open(config_.log_folder, history);
+  if (log.ok())
+    log_.emplace(*std::move(log));
+  else
+    warn(std::string(log.status().message()));
 }
 
 Result<TrainResult> AdapterTraining::finish(const LoopResult& loop) {
@@ -247,7 +275,7 @@ Result<TrainResult> AdapterTraining::finish(const LoopResult& loop) {
   result.validation_before = loop.validation_before.value_or(ValidationReport{}).loss;
   result.validation_after = loop.validation_after.value_or(ValidationReport{}).loss;
   result.path = config_.output;
-  if (!leads_) return result;
+  if (!leads()) return result;
   nn::AdapterInfo info;
   info.denoiser = config_.denoiser;
   info.resolution = config_.resolution;
@@ -269,10 +297,22 @@ Result<TrainResult> AdapterTraining::finish(const LoopResult& loop) {
   return result;
 }
 
+// No rank takes the group apart while another is still in its last call. The result is there already: whoever is lost
+// now is not missed.
+void AdapterTraining::leave(Collective& collective) const {
+  try {
+    collective.barrier();
+  } catch (const StatusError& error) {
+    warn(absl::StrCat("at the end: ", error.what()));
+  }
+}
+
 Result<TrainResult> AdapterTraining::run(std::stop_token stop) {
-  ESP_ASSIGN(const auto address, group_from_environment());
-  ESP_ASSIGN(const auto collective, Collective::connect(address, device_.is_cuda()));
-  leads_ = address.rank == 0;
+  const auto tell_port = [this](int port) { emit({{"event", "rendezvous"}, {"port", port}}); };
+  ESP_ASSIGN(const auto collective, Collective::connect(config_.group, device_.is_cuda(), tell_port));
+  if (leads() && !config_.log_folder.empty()) {
+    ESP_ASSIGN(log_, TrainingLog::open(config_.log_folder, json::array()));
+  }
   ESP_TRY(load_networks());
   ESP_TRY(check_dataset());
   ESP_TRY(make_adapter());
@@ -287,7 +327,9 @@ Result<TrainResult> AdapterTraining::run(std::stop_token stop) {
   const auto loss = [&](std::span<const SampleRef> samples) { return flow_loss(task, samples); };
   ESP_ASSIGN(const auto loop, run_loop(loop_config(), std::move(parameters), data_->repeats(), loss, hooks(),
                                        *collective, std::move(stop)));
-  return finish(loop);
+  auto result = finish(loop);
+  leave(*collective);
+  return result;
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/status.h"
+#include "train/collective.h"
 
 // Fine-tunes one denoiser of a base model on a prepared dataset: prepared dataset in, adapter file out.
 // This header is free of torch; it is what espalier-train and tests call.
@@ -41,10 +42,12 @@ struct TrainConfig {
   int64_t checkpoint_every = 100;  // steps, >= 1
   int keep_checkpoints = 2;        // >= 1, the newest
   bool resume = true;              // continue from the newest usable checkpoint of the folder
+  std::string log_folder;          // metrics.jsonl and TensorBoard events (train/training_log.h); empty: none
   int64_t condition_cache_bytes = 2ll << 30;  // memory for encoded views; 0: encode each time
   int threads = 0;                            // CPU threads; 0: leave as is
   std::string job_id;                         // recorded in the adapter's header
   std::string created_utc;                    // likewise; empty: not recorded, so that equal runs give equal bytes
+  GroupAddress group;                         // the ranks that train together; by default this one alone
 };
 
 // Every rule of the comments above at once: INVALID_ARGUMENT whose message lists all faults, one per line, as
@@ -60,16 +63,17 @@ struct TrainResult {
   double validation_after = 0;
 };
 
-// Called from the training thread with the events of docs/formats/events.md (started, step, validation, checkpoint,
-// log, result). Must not throw.
+// Called from the training thread with the events of docs/formats/events.md (rendezvous, started, step, validation,
+// checkpoint, log, result). Must not throw.
 using EventCallback = std::function<void(const nlohmann::json&)>;
 
-// Trains and writes the adapter. With RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT in the environment it is one rank
-// of several: all ranks take the same config, rank 0 writes files and events.
+// Trains and writes the adapter, alone or as one rank of a group: all ranks take the same config but for `group`; rank 0
+// reads and writes files, and tells the events (the others only `started` and warnings).
 //
 // CANCELLED: `stop` was set; a checkpoint was written first (when there is a folder for it), so the same call goes on
-// from there. INVALID_ARGUMENT: config, dataset or base do not fit together. Running it again after a crash gives the
-// same adapter, bit for bit, as an undisturbed run (fp32 on CPU with the same number of threads).
+// from there. INVALID_ARGUMENT: config, dataset or base do not fit together. Errors of a group: see run_loop and
+// Collective::connect. Running it again after a crash, also with another number of ranks, gives the same adapter, bit
+// for bit, as an undisturbed run (fp32 on CPUs of one kind with the same number of threads per rank).
 Result<TrainResult> train(const TrainConfig& config, std::stop_token stop = {}, const EventCallback& on_event = {});
 
 }  // namespace espalier::train
