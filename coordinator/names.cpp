@@ -1,6 +1,16 @@
 #include "coordinator/names.h"
 
+#include "absl/strings/ascii.h"
+
 namespace espalier::coordinator {
+namespace {
+
+// The name of an enum's value without the prefix that the enum's values share.
+std::string plain(const std::string& name, size_t prefix) {
+  return name.size() > prefix ? absl::AsciiStrToLower(name.substr(prefix)) : "unknown";
+}
+
+}  // namespace
 
 std::optional<Denoiser> from_proto(v1::Denoiser denoiser) {
   switch (denoiser) {
@@ -31,5 +41,11 @@ std::string denoiser_name(v1::Denoiser denoiser) {
   const auto known = from_proto(denoiser);
   return known ? std::string(to_string(*known)) : "";
 }
+
+std::string state_name(v1::JobState state) { return plain(v1::JobState_Name(state), sizeof("JOB_STATE")); }
+
+std::string kind_name(v1::ArtefactKind kind) { return plain(v1::ArtefactKind_Name(kind), sizeof("ARTEFACT_KIND")); }
+
+std::string priority_name(v1::Priority priority) { return plain(v1::Priority_Name(priority), sizeof("PRIORITY")); }
 
 }  // namespace espalier::coordinator

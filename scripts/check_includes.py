@@ -35,15 +35,17 @@ ALLOWED = {
 EXTERNAL = {
     r"(torch|ATen|c10)/": {"nn", "preprocess", "train", "infer", "nano"},
     r"(grpcpp|google/protobuf|espalier/v1)/": {"rpc", "infer/server", "infer/program", "coordinator", "worker", "client"},
-    r"assimp/": {"mesh"},
+    r"assimp/|meshoptimizer": {"mesh"},
     r"zip\.h": {"archive"},
     r"yaml-cpp/": {"common/config.cpp"},
     r"boost/": {"process", "coordinator"},
     r"soci|sqlite3": {"coordinator"},
+    r"prometheus/": {"coordinator"},
     r"embree": {"render"},
     r"seccomp": {"preprocess"},
     r"(spdlog|fmt)/": {"common/log.cpp"},
     r"(png|jpeglib)\.h|webp/": {"image"},
+    r"(lzma|zstd)\.h|Eigen/": {"ovoxel"},
 }
 # A header of these folders must not pull torch in, even where a source may: they are the seams of the control plane.
 TORCH_FREE_HEADERS = {"train/trainer.h", "infer/engine.h", "preprocess/pipeline.h", "nn/io/base_model.h"}

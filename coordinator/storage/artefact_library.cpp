@@ -3,12 +3,17 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "coordinator/paging.h"
 #include "coordinator/scheduling/leases.h"
 #include "coordinator/storage/artefact_repository.h"
+#include "coordinator/tenants/tenant_repository.h"
 #include "rpc/status.h"
 
 namespace espalier::coordinator {
 namespace {
+
+// Bytes appear a moment before their row does.
+constexpr std::chrono::hours kOrphanAge{1};
 
 bool is_plain_name(const std::string& name) {
   return !name.empty() && name.size() <= 200 && name != "." && name != ".." &&
@@ -25,6 +30,7 @@ bool kind_allowed(v1::ArtefactKind kind, bool by_task) {
     case v1::ARTEFACT_KIND_PREPARED_DATASET:
     case v1::ARTEFACT_KIND_CHECKPOINT:
     case v1::ARTEFACT_KIND_LOG:
+    case v1::ARTEFACT_KIND_DATASET_PART:
       return by_task;
     default:
       return false;
@@ -38,8 +44,9 @@ Status ArtefactLibrary::check(const v1::UploadHeader& header) const {
   const bool by_task = header.has_task();
   const int64_t limit = static_cast<int64_t>((by_task ? limits_.output : limits_.archive).count);
   if (!kind_allowed(header.kind(), by_task)) {
-    faults.push_back({"header.kind", by_task ? "a task stores PREPARED_DATASET, CHECKPOINT, ADAPTER or LOG"
-                                             : "a client stores ARCHIVE or ADAPTER"});
+    faults.push_back({"header.kind", by_task
+                                         ? "a task stores PREPARED_DATASET, DATASET_PART, CHECKPOINT, ADAPTER or LOG"
+                                         : "a client stores ARCHIVE or ADAPTER"});
   }
   if (!is_plain_name(header.file_name())) {
     faults.push_back({"header.file_name", "must be a bare name of 1 to 200 bytes without separators"});
@@ -103,12 +110,25 @@ Status ArtefactLibrary::find_existing(const v1::UploadHeader& header, Upload& up
     ArtefactRepository artefacts(sql);
     upload.existing_ = artefacts.find_same(record);
     const bool complete = artefacts.tenant_has(record.tenant_id, record.sha256, record.size_bytes);
-    if (upload.existing_ || !complete || !blobs_.contains(record.sha256)) return absl::OkStatus();
+    if (upload.existing_) return absl::OkStatus();
+    if (!complete || !blobs_.contains(record.sha256)) return check_quota(sql, record, header.has_task());
     record.create_us = clock_.now_us();  // the tenant's own bytes under another name or kind: not sent again
     artefacts.insert(record);
     upload.existing_ = record;
     return absl::OkStatus();
   });
+}
+
+// What a task makes counts, but is never refused: the work is done by then.
+Status ArtefactLibrary::check_quota(soci::session& sql, const ArtefactRecord& record, bool by_task) {
+  const auto tenant = TenantRepository(sql).find(record.tenant_id);
+  const int64_t limit = tenant.ok() ? tenant->limits.max_storage_bytes() : 0;
+  if (by_task || limit == 0) return absl::OkStatus();
+  const int64_t used = ArtefactRepository(sql).stored_bytes(record.tenant_id);
+  if (used + record.size_bytes <= limit) return absl::OkStatus();
+  return quota_exceeded("max_storage_bytes",
+                        absl::StrCat(used, " bytes are stored, ", record.size_bytes, " more would exceed the limit of ",
+                                     limit, "; delete what is not needed"));
 }
 
 Status ArtefactLibrary::Upload::write(std::string_view bytes) {
@@ -132,6 +152,7 @@ Result<ArtefactRecord> ArtefactLibrary::store(Upload& upload) {
     if (!upload.lease_.task_id().empty()) ESP_TRY(task_of_current_lease(sql, upload.lease_).status());
     ArtefactRepository artefacts(sql);
     if (auto same = artefacts.find_same(upload.record_)) return *same;
+    ESP_TRY(check_quota(sql, upload.record_, !upload.lease_.task_id().empty()));
     artefacts.insert(upload.record_);
     return upload.record_;
   });
@@ -158,21 +179,57 @@ Result<std::unique_ptr<BlobStore::Reader>> ArtefactLibrary::read(const ArtefactR
   return blobs_.read(artefact.sha256, artefact.size_bytes, offset);
 }
 
+Result<v1::ListArtefactsResponse> ArtefactLibrary::list(const std::string& tenant_id,
+                                                        const v1::ListArtefactsRequest& request) {
+  const std::string scope = absl::StrCat("artefacts/", request.job_id(), "/", static_cast<int>(request.kind()));
+  ESP_ASSIGN(PageQuery page, parse_page(request.page(), scope));
+  const int wanted = page.size++;
+  return database_.transaction([&](soci::session& sql) -> Result<v1::ListArtefactsResponse> {
+    const auto rows = ArtefactRepository(sql).list(tenant_id, request.job_id(), request.kind(), page);
+    v1::ListArtefactsResponse response;
+    response.set_next_page_token(fill_page(rows, wanted, scope, response.mutable_artefacts(),
+                                           [](const ArtefactRecord& row) { return to_proto(row); }));
+    return response;
+  });
+}
+
 Status ArtefactLibrary::remove(const std::string& tenant_id, const std::string& id) {
-  const std::lock_guard lock(blobs_mutex_);
-  std::string unused;  // content that no row has any more
-  const Status status = database_.transaction([&](soci::session& sql) -> Status {
+  std::string content;
+  const Status removed = database_.transaction([&](soci::session& sql) -> Status {
     ArtefactRepository artefacts(sql);
     const auto artefact = artefacts.find(id, tenant_id);
     if (absl::IsNotFound(artefact.status())) return absl::OkStatus();
     ESP_TRY(artefact.status());
     artefacts.remove(id);
-    if (artefacts.references(artefact->sha256) == 0) unused = artefact->sha256;
+    content = artefact->sha256;
     return absl::OkStatus();
   });
-  ESP_TRY(status);
-  if (!unused.empty()) blobs_.remove(unused);
+  ESP_TRY(removed);
+  return content.empty() ? absl::OkStatus() : drop_content(content);
+}
+
+Status ArtefactLibrary::drop_content(const std::string& sha256) {
+  const std::lock_guard lock(blobs_mutex_);
+  ESP_ASSIGN(const int references, database_.transaction([&](soci::session& sql) -> Result<int> {
+    return ArtefactRepository(sql).references(sha256);
+  }));
+  if (references == 0) blobs_.remove(sha256);
   return absl::OkStatus();
+}
+
+Result<int64_t> ArtefactLibrary::collect_orphans() {
+  const std::vector<std::string> stored = blobs_.older_than(kOrphanAge);
+  ESP_ASSIGN(const auto known,
+             database_.transaction([&](soci::session& sql) -> Result<std::unordered_set<std::string>> {
+               return ArtefactRepository(sql).contents();
+             }));
+  int64_t removed = 0;
+  for (const std::string& sha256 : stored) {
+    if (known.contains(sha256)) continue;
+    ESP_TRY(drop_content(sha256));
+    removed += blobs_.contains(sha256) ? 0 : 1;
+  }
+  return removed;
 }
 
 }  // namespace espalier::coordinator

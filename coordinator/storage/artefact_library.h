@@ -53,12 +53,22 @@ class ArtefactLibrary {
   Result<int64_t> received_bytes(const std::string& tenant_id, const std::string& sha256, int64_t size_bytes);
   Result<ArtefactRecord> find(const std::string& tenant_id, const std::string& id);
   Result<std::unique_ptr<BlobStore::Reader>> read(const ArtefactRecord& artefact, int64_t offset);
+  // Newest first. Errors as ArtefactService.ListArtefacts documents.
+  Result<v1::ListArtefactsResponse> list(const std::string& tenant_id, const v1::ListArtefactsRequest& request);
+
   // Removes the row, and the bytes when no other row has them. OK when it is gone already.
   Status remove(const std::string& tenant_id, const std::string& id);
+  // Removes the bytes when no row has them.
+  Status drop_content(const std::string& sha256);
+  // Removes all bytes that no row has, as a crash between storing and recording leaves them. Returns their number.
+  Result<int64_t> collect_orphans();
+  // Removes what was sent of uploads that nobody went on with for so long. Returns their number.
+  int64_t drop_partial_uploads(Milliseconds idle) { return blobs_.remove_partials(idle); }
 
  private:
   Status check(const v1::UploadHeader& header) const;
   Status find_existing(const v1::UploadHeader& header, Upload& upload);
+  Status check_quota(soci::session& sql, const ArtefactRecord& record, bool by_task);
   Result<ArtefactRecord> store(Upload& upload);
   std::shared_ptr<Upload::Slot> slot(const std::string& key);
 

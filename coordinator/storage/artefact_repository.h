@@ -2,8 +2,11 @@
 
 #include <optional>
 #include <string>
+#include <unordered_set>
+#include <vector>
 
 #include "common/status.h"
+#include "coordinator/jobs/job_repository.h"
 #include "coordinator/jobs/records.h"
 
 namespace soci {
@@ -22,7 +25,14 @@ class ArtefactRepository {
   Result<ArtefactRecord> find(const std::string& id, const std::string& tenant_id);
   std::optional<ArtefactRecord> find_same(const ArtefactRecord& like);  // tenant, job, kind, name and content equal
   bool tenant_has(const std::string& tenant_id, const std::string& sha256, long long size_bytes);
+  // Newest first; `job_id` empty: of all jobs and of none; `kind` UNSPECIFIED: all.
+  std::vector<ArtefactRecord> list(const std::string& tenant_id, const std::string& job_id, v1::ArtefactKind kind,
+                                   const PageQuery& page);
   void remove(const std::string& id);
+  // Of a tenant, each content once.
+  long long stored_bytes(const std::string& tenant_id);
+  // SHA-256 of everything that any row has.
+  std::unordered_set<std::string> contents();
   // Rows of all tenants with this content.
   int references(const std::string& sha256);
 

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/config.h"
 #include "common/sha256.h"
@@ -21,7 +23,7 @@ class BlobStore {
     std::filesystem::path root;
     Bytes min_free{uint64_t{1} << 30};  // no write begins that would leave less on the disk
   };
-  // Creates the folders; removes partial files that nobody touched for a day. INTERNAL: not writable.
+  // Creates the folders. INTERNAL: not writable.
   static Result<std::unique_ptr<BlobStore>> open(Options options);
 
   bool contains(const std::string& sha256) const;
@@ -79,6 +81,11 @@ class BlobStore {
   Result<std::unique_ptr<Reader>> read(const std::string& sha256, int64_t size, int64_t offset) const;
 
   void remove(const std::string& sha256);
+
+  // Digests of the blobs that were made at least this long ago.
+  std::vector<std::string> older_than(std::chrono::milliseconds age) const;
+  // Removes the bytes of unfinished writes that nobody added to for so long. Returns how many there were.
+  int64_t remove_partials(std::chrono::milliseconds idle) const;
 
  private:
   explicit BlobStore(Options options) : options_(std::move(options)) {}
