@@ -11,7 +11,7 @@
 namespace espalier::nn {
 
 // Rows of the 27 neighbours of each row, [T, 27] int32: entry [t, (i*3+j)*3+k] is the row of the same sample at
-// (x+i-1, y+j-1, z+k-1), or -1. One map serves every convolution on the same coordinates.
+// (x+i-1, y+j-1, z+k-1), or -1. Made once per level and kept in x.cache. Thread-safe. No two rows may share a cell.
 at::Tensor neighbour_map(const SparseTensor& x);
 
 // Submanifold 3x3x3 convolution: same sites in and out, absent neighbours contribute nothing.
@@ -45,6 +45,14 @@ struct ChildMap {
 };
 // `subdivision` [N, 8] bool: which children exist. Parents without any vanish.
 ChildMap child_map(const SparseTensor& x, const at::Tensor& subdivision);
+
+// What leads a decoder from the cells an encoder ends on back to the encoder's voxels, for training it.
+struct Guide {
+  std::vector<at::Tensor> subdivisions;  // coarsest level first, [N_level, 8] bool on the decoder's rows
+  at::Tensor order;                      // [T] int64: the decoder's voxel i is row order[i] of x
+};
+// `levels`: how often cells merge 2x2x2.
+Guide guide_to(const SparseTensor& x, int64_t levels);
 
 // feats [N, 8C] -> [M, C]: each child takes its slot's channels.
 SparseTensor channel_to_space(const at::Tensor& feats, const ChildMap& map);

@@ -24,9 +24,8 @@ std::vector<int64_t> sample_offsets(const at::Tensor& samples, int64_t batch_siz
 
 ParentMap parent_map(const SparseTensor& x) {
   const at::Tensor coords = x.coords.to(at::kLong);
-  const auto half = [&](int64_t axis) { return coords.select(1, axis).bitwise_right_shift(1); };
-  const at::Tensor key = ((coords.select(1, 0) * kSide + half(1)) * kSide + half(2)) * kSide + half(3);
-  const auto [unique, inverse, counts] = at::_unique2(key, /*sorted=*/true, /*return_inverse=*/true);
+  const at::Tensor halved = at::cat({coords.narrow(1, 0, 1), coords.narrow(1, 1, 3).bitwise_right_shift(1)}, 1);
+  const auto [unique, inverse, counts] = at::_unique2(cell_keys(halved), /*sorted=*/true, /*return_inverse=*/true);
   const auto digit = [&, &keys = unique](int64_t shift) {
     return keys.bitwise_right_shift(shift).bitwise_and(kSide - 1);
   };

@@ -45,4 +45,11 @@ Result<SparseTensor> SparseTensor::create(at::Tensor feats, at::Tensor coords, i
   return SparseTensor{std::move(feats), std::move(coords), std::move(offsets)};
 }
 
+at::Tensor cell_keys(const at::Tensor& coords) {
+  const at::Tensor wide = coords.to(at::kLong);
+  at::Tensor key = wide.select(1, 0).clone();
+  for (int64_t axis = 1; axis < 4; ++axis) key.mul_(kSparseCoordLimit).add_(wide.select(1, axis));
+  return key;
+}
+
 }  // namespace espalier::nn

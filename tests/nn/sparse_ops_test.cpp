@@ -1,3 +1,4 @@
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
@@ -40,13 +41,21 @@ at::Tensor dense_conv(const SparseTensor& x, const at::Tensor& feats, int64_t n,
   return out.permute({0, 2, 3, 4, 1}).index(at_cells(x));
 }
 
-TEST(SubmanifoldConv, AgreesWithADenseConvolutionAndItsGradients) {
-  const int64_t n = 7;
-  const auto s = scene(n, 5, 0.4, 1);
+struct ConvCase {
+  int64_t side;
+  double density;
+  int64_t in, out;
+};
+
+class SubmanifoldConvOf : public testing::TestWithParam<ConvCase> {};
+
+TEST_P(SubmanifoldConvOf, AgreesWithADenseConvolutionAndItsGradients) {
+  const auto [n, density, in, out] = GetParam();
+  const auto s = scene(n, in, density, 1);
   auto gen = generator(2);
-  const at::Tensor weight = torch::empty({6, 3, 3, 3, 5}).normal_(0, 0.2, gen),
-                   bias = torch::empty({6}).normal_(0, 1, gen);
-  const at::Tensor map = neighbour_map(s.x), probe = torch::empty({s.x.rows(), 6}).normal_(0, 1, gen);
+  const at::Tensor weight = torch::empty({out, 3, 3, 3, in}).normal_(0, 0.2, gen),
+                   bias = torch::empty({out}).normal_(0, 1, gen);
+  const at::Tensor map = neighbour_map(s.x), probe = torch::empty({s.x.rows(), out}).normal_(0, 1, gen);
   std::vector<at::Tensor> gradients[2];
   at::Tensor outputs[2];
   for (const int sparse : {0, 1}) {
@@ -56,8 +65,54 @@ TEST(SubmanifoldConv, AgreesWithADenseConvolutionAndItsGradients) {
     (outputs[sparse] * probe).sum().backward();
     gradients[sparse] = {f.grad(), w.grad(), b.grad()};
   }
-  EXPECT_TRUE(outputs[1].allclose(outputs[0], 1e-4, 1e-5));
-  for (int i = 0; i < 3; ++i) EXPECT_TRUE(gradients[1][i].allclose(gradients[0][i], 1e-4, 1e-4)) << i;
+  EXPECT_TRUE(outputs[1].allclose(outputs[0], 1e-4, 1e-4));
+  for (int i = 0; i < 3; ++i) {
+    const double scale = gradients[0][i].abs().max().item<double>();
+    EXPECT_TRUE(gradients[1][i].allclose(gradients[0][i], 1e-4, 1e-5 * scale)) << i;
+  }
+}
+
+// Less than a block of rows; several blocks, with odd and with many channels; every cell; nearly none.
+INSTANTIATE_TEST_SUITE_P(Shapes, SubmanifoldConvOf,
+                         testing::Values(ConvCase{7, 0.4, 5, 6}, ConvCase{16, 0.4, 3, 70}, ConvCase{14, 0.5, 65, 17},
+                                         ConvCase{9, 1.1, 16, 16}, ConvCase{12, 0.01, 4, 4}));
+
+TEST(SubmanifoldConv, GradientsAgreeWithCentralDifferences) {
+  const auto s = scene(5, 3, 0.5, 6);
+  auto gen = generator(7);
+  const auto random = [&](at::IntArrayRef shape) { return torch::empty(shape, at::kDouble).normal_(0, 1, gen); };
+  const at::Tensor map = neighbour_map(s.x), probe = random({s.x.rows(), 2});
+  std::vector<at::Tensor> inputs = {random({s.x.rows(), 3}), random({2, 3, 3, 3, 3}), random({2})}, directions;
+  const auto loss = [&](const std::vector<at::Tensor>& at_point) {
+    return (submanifold_conv(at_point[0], map, at_point[1], at_point[2]).square() * probe).sum();
+  };
+  for (auto& input : inputs) {
+    directions.push_back(random(input.sizes()));
+    input.requires_grad_();
+  }
+  loss(inputs).backward();
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const at::NoGradGuard no_grad;
+    constexpr double kStep = 1e-5;
+    auto above = inputs, below = inputs;
+    above[i] = inputs[i] + kStep * directions[i];
+    below[i] = inputs[i] - kStep * directions[i];
+    const double numeric = ((loss(above) - loss(below)) / (2 * kStep)).item<double>();
+    const double analytic = (inputs[i].grad() * directions[i]).sum().item<double>();
+    EXPECT_NEAR(analytic, numeric, 1e-6 * std::abs(numeric)) << i;
+  }
+}
+
+TEST(SubmanifoldConv, DoesNotDependOnTheThreadCount) {
+  const auto s = scene(20, 24, 0.4, 8);
+  const at::Tensor weight = torch::empty({40, 3, 3, 3, 24}).normal_(0, 0.1, generator(9)), map = neighbour_map(s.x);
+  const int threads = at::get_num_threads();
+  at::set_num_threads(1);
+  const at::Tensor alone = submanifold_conv(s.x.feats, map, weight, {});
+  at::set_num_threads(3);
+  const at::Tensor together = submanifold_conv(s.x.feats, map, weight, {});
+  at::set_num_threads(threads);
+  EXPECT_TRUE(together.equal(alone));
 }
 
 TEST(SubmanifoldConv, AccumulatesHalfInSinglePrecision) {
@@ -68,6 +123,27 @@ TEST(SubmanifoldConv, AccumulatesHalfInSinglePrecision) {
   const at::Tensor want = submanifold_conv(feats.to(at::kFloat), map, weight.to(at::kFloat), {});
   EXPECT_EQ(got.scalar_type(), at::kHalf);
   EXPECT_TRUE(got.equal(want.to(at::kHalf)));
+}
+
+TEST(NeighbourMap, IsMadeOnceForTheTensorsOfALevel) {
+  const auto s = scene(5, 2, 0.4, 10);
+  const auto wider = s.x.with(torch::zeros({s.x.rows(), 7}));
+  EXPECT_TRUE(neighbour_map(wider).is_same(neighbour_map(s.x)));
+}
+
+TEST(NeighbourMap, FindsWhatADenseTableFinds) {
+  const int64_t n = 11;
+  const auto s = scene(n, 1, 0.3, 11);
+  at::Tensor table = torch::full({2, n + 2, n + 2, n + 2}, -1, at::kInt);
+  const at::Tensor c = s.x.coords.to(at::kLong);
+  table.index_put_({c.select(1, 0), c.select(1, 1) + 1, c.select(1, 2) + 1, c.select(1, 3) + 1},
+                   torch::arange(s.x.rows(), at::kInt));
+  const at::Tensor map = neighbour_map(s.x);
+  for (int64_t v = 0; v < 27; ++v) {
+    const at::Tensor want =
+        table.index({c.select(1, 0), c.select(1, 1) + v / 9, c.select(1, 2) + v / 3 % 3, c.select(1, 3) + v % 3});
+    EXPECT_TRUE(map.select(1, v).equal(want)) << v;
+  }
 }
 
 TEST(NeighbourMap, StopsAtTheEdgeOfTheCoordinateRange) {
