@@ -65,6 +65,19 @@ void JsonArgs::text(const char* field, std::string& value, const std::vector<std
   value = std::move(text);
 }
 
+void JsonArgs::texts(const char* field, std::vector<std::string>& value, const std::vector<std::string>& allowed,
+                     size_t max_count) {
+  const auto* found = find(field, true);
+  if (!found) return;
+  const auto good = [&](const nlohmann::json& item) {
+    return item.is_string() && std::find(allowed.begin(), allowed.end(), item.get<std::string>()) != allowed.end();
+  };
+  if (!found->is_array() || found->size() > max_count || !std::all_of(found->begin(), found->end(), good)) {
+    return fault(field, absl::StrCat("must be up to ", max_count, " of ", absl::StrJoin(allowed, ", ")));
+  }
+  value = found->get<std::vector<std::string>>();
+}
+
 void JsonArgs::integers(const char* field, std::vector<int64_t>& value, int64_t low, int64_t high, size_t max_count) {
   const auto* found = find(field, true);
   if (!found) return;

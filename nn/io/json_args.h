@@ -21,6 +21,8 @@ class JsonArgs {
   void number(const char* field, double& value, double low, double high);
   void boolean(const char* field, bool& value);
   void text(const char* field, std::string& value, const std::vector<std::string>& allowed = {});
+  void texts(const char* field, std::vector<std::string>& value, const std::vector<std::string>& allowed,
+             size_t max_count);
   void integers(const char* field, std::vector<int64_t>& value, int64_t low, int64_t high, size_t max_count);
   void ignore(const char* field) { known_.insert(field); }
   bool has(const char* field) const;

@@ -74,6 +74,16 @@ Result<std::unique_ptr<SparseStructureDecoder>> load_ss_decoder(const BaseModel&
                                                    options);
 }
 
+Result<std::unique_ptr<ScVaeEncoder>> load_sc_encoder(const BaseModel& base, const std::string& key,
+                                                      const LoadOptions& options) {
+  return load<ScVaeEncoder, ScVaeConfig>(base, key, {"SparseUnetVaeEncoder", "FlexiDualGridVaeEncoder"}, options);
+}
+
+Result<std::unique_ptr<ScVaeDecoder>> load_sc_decoder(const BaseModel& base, const std::string& key,
+                                                      const LoadOptions& options) {
+  return load<ScVaeDecoder, ScVaeConfig>(base, key, {"SparseUnetVaeDecoder", "FlexiDualGridVaeDecoder"}, options);
+}
+
 Result<std::unique_ptr<DinoV3>> load_image_encoder(const BaseModel& base, const LoadOptions& options) {
   ESP_ASSIGN(const auto folder, base.image_encoder_folder());
   ESP_ASSIGN(const auto object, read_model_json(folder / "config.json"));

@@ -10,6 +10,7 @@
 #include "common/status.h"
 #include "nn/io/base_model.h"
 #include "nn/networks/dinov3.h"
+#include "nn/networks/sc_vae.h"
 #include "nn/networks/slat_flow.h"
 #include "nn/networks/ss_flow.h"
 #include "nn/networks/ss_vae.h"
@@ -30,6 +31,11 @@ Result<std::unique_ptr<SLatFlow>> load_slat_flow(const BaseModel& base, const st
                                                  const LoadOptions& options = {});
 Result<std::unique_ptr<SparseStructureEncoder>> load_ss_encoder(const BaseModel& base, const LoadOptions& options = {});
 Result<std::unique_ptr<SparseStructureDecoder>> load_ss_decoder(const BaseModel& base, const LoadOptions& options = {});
+// key: "shape_slat_encoder" or "tex_slat_encoder"; "shape_slat_decoder" or "tex_slat_decoder".
+Result<std::unique_ptr<ScVaeEncoder>> load_sc_encoder(const BaseModel& base, const std::string& key,
+                                                      const LoadOptions& options = {});
+Result<std::unique_ptr<ScVaeDecoder>> load_sc_decoder(const BaseModel& base, const std::string& key,
+                                                      const LoadOptions& options = {});
 Result<std::unique_ptr<DinoV3>> load_image_encoder(const BaseModel& base, const LoadOptions& options = {});
 
 }  // namespace espalier::nn

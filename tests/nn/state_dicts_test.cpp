@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "nn/networks/dinov3.h"
+#include "nn/networks/sc_vae.h"
 #include "nn/networks/slat_flow.h"
 #include "nn/networks/ss_flow.h"
 #include "nn/networks/ss_vae.h"
@@ -29,6 +30,10 @@ const std::map<std::string, Specs (*)(const json&)>& networks() {
       {"SparseStructureEncoder", specs_of<SparseStructureEncoder, SsVaeConfig>},
       {"SparseStructureDecoder", specs_of<SparseStructureDecoder, SsVaeConfig>},
       {"DINOv3ViTModel", specs_of<DinoV3, DinoV3Config>},
+      {"SparseUnetVaeEncoder", specs_of<ScVaeEncoder, ScVaeConfig>},
+      {"FlexiDualGridVaeEncoder", specs_of<ScVaeEncoder, ScVaeConfig>},
+      {"SparseUnetVaeDecoder", specs_of<ScVaeDecoder, ScVaeConfig>},
+      {"FlexiDualGridVaeDecoder", specs_of<ScVaeDecoder, ScVaeConfig>},
   };
   return table;
 }
@@ -58,7 +63,9 @@ INSTANTIATE_TEST_SUITE_P(All, OfficialModel,
                                          "slat_flow_img2shape_dit_1_3B_1024_bf16",
                                          "slat_flow_imgshape2tex_dit_1_3B_512_bf16",
                                          "slat_flow_imgshape2tex_dit_1_3B_1024_bf16", "ss_enc_conv3d_16l8_fp16",
-                                         "ss_dec_conv3d_16l8_fp16", "dinov3_vitl16"));
+                                         "ss_dec_conv3d_16l8_fp16", "dinov3_vitl16", "shape_enc_next_dc_f16c32_fp16",
+                                         "shape_dec_next_dc_f16c32_fp16", "tex_enc_next_dc_f16c32_fp16",
+                                         "tex_dec_next_dc_f16c32_fp16"));
 
 }  // namespace
 }  // namespace espalier::nn
