@@ -26,6 +26,7 @@ bool ChangeBoard::Watch::wait(std::chrono::milliseconds timeout) {
 }
 
 void ChangeBoard::changed(const std::string& job_id) {
+  if (heard_) heard_(job_id);
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(job_id);
   if (found == entries_.end()) return;

@@ -3,9 +3,11 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
+#include <utility>
 
 namespace espalier::coordinator {
 
@@ -29,6 +31,9 @@ class ChangeBoard {
     uint64_t seen_ = 0;
   };
 
+  // `heard` is told of every change, from the thread that makes it: it must be quick. Call before the first change.
+  void listen(std::function<void(const std::string& job_id)> heard) { heard_ = std::move(heard); }
+
   void changed(const std::string& job_id);
   // Ends all waits, present and future.
   void close();
@@ -38,6 +43,7 @@ class ChangeBoard {
     uint64_t version = 0;
     int watchers = 0;
   };
+  std::function<void(const std::string&)> heard_;
   std::mutex mutex_;  // guards all below
   std::condition_variable changed_;
   std::map<std::string, Entry> entries_;  // of watched jobs only

@@ -36,6 +36,22 @@ Status JobMeter::start() {
     for (auto& [job_id, known] : seen_) {
       if (known.started) ESP_TRY(read_progress(sql, job_id, known));
     }
+    sql << "SELECT COALESCE(MAX(number), 0) FROM jobs", soci::into(last_number_);
+    return absl::OkStatus();
+  });
+}
+
+Status JobMeter::find_new() {
+  return database_.transaction([&](soci::session& sql) -> Status {
+    std::string id;
+    long long number = 0;
+    soci::statement statement = (sql.prepare << "SELECT number, id FROM jobs WHERE number > :last ORDER BY number",
+                                 soci::into(number), soci::into(id), soci::use(last_number_));
+    statement.execute();
+    while (statement.fetch()) {
+      changed(id);
+      last_number_ = number;
+    }
     return absl::OkStatus();
   });
 }
@@ -58,6 +74,7 @@ void JobMeter::changed(const std::string& job_id) {
 
 Status JobMeter::update() {
   const std::lock_guard lock(mutex_);
+  ESP_TRY(find_new());
   std::set<std::string> dirty;
   {
     const std::lock_guard dirty_lock(dirty_mutex_);

@@ -20,7 +20,7 @@ class JobMeter {
 
   // Call once after a start: what happened before is not counted again.
   Status start();
-  // Events of this job were committed. Cheap; they are read by the next update().
+  // Events of this job were committed. Cheap; they are read by the next update(), which finds new jobs by itself.
   void changed(const std::string& job_id);
   // Counts the events that came since the last call.
   Status update();
@@ -34,6 +34,7 @@ class JobMeter {
     std::map<v1::Denoiser, int> steps;  // highest step so far: a resumed attempt repeats some
     int prepared = 0;                   // highest count so far, for the same reason
   };
+  Status find_new();
   static Status read_progress(soci::session& sql, const std::string& job_id, Seen& seen);
   Status update_job(const std::string& job_id, Seen& seen, bool& ended);
   void count(const v1::JobEvent& event, Seen& seen);
@@ -44,7 +45,8 @@ class JobMeter {
   Meter& meter_;
   std::mutex dirty_mutex_;  // guards dirty_
   std::set<std::string> dirty_;
-  std::mutex mutex_;                  // one update at a time; guards seen_
+  std::mutex mutex_;                  // one update at a time; guards the two below
+  long long last_number_ = 0;         // of jobs
   std::map<std::string, Seen> seen_;  // of jobs that have not ended
 };
 

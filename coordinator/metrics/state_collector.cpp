@@ -95,7 +95,8 @@ std::vector<MetricFamily> StateCollector::Collect() const {
 }
 
 Status StateCollector::read(std::vector<MetricFamily>& out) const {
-  read_workers(workers_(), clock_.now_us(), out);
+  ESP_TRY(jobs_.update());
+  read_workers(workers_.workers(), clock_.now_us(), out);
   return database_.transaction([&](soci::session& sql) -> Status {
     read_jobs(sql, out);
     read_storage(sql, out);

@@ -85,6 +85,12 @@ Result<Caller> Gate::authorise(const google::protobuf::Descriptor& request, cons
   return in_named_tenant(std::move(caller), *access, metadata_entry(context, kTenantEntry));
 }
 
+void Gate::tell(const google::protobuf::Descriptor& request, const Result<Caller>& caller, const Status& status,
+                std::chrono::duration<double> time) const {
+  const auto access = access_of(request);
+  if (calls_ != nullptr && access) calls_->handled(access->method, caller, status, time.count());
+}
+
 Result<Caller> Gate::by_certificate(const Access& access, const grpc::ServerContext& context) const {
   const std::string worker = worker_of_peer(*context.auth_context());
   if (worker.empty()) {
