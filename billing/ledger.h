@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "billing/price_list.h"
@@ -25,10 +24,10 @@ enum class Account {
 };
 inline constexpr std::array kAccounts = {Account::kAvailable, Account::kHeld, Account::kRevenue, Account::kGrants,
                                          Account::kAdjustments};
-std::string_view to_string(Account account);  // "available", …
+const char* to_string(Account account);  // "available", …
 
 enum class TransactionKind { kHold, kCapture, kRelease, kReversal, kGrant, kAdjustment };
-std::string_view to_string(TransactionKind kind);  // "hold", …
+const char* to_string(TransactionKind kind);  // "hold", …
 
 struct Posting {
   Account account;

@@ -38,9 +38,11 @@ Result<int64_t> exact_amount(const Line& line) {
 }
 
 std::string round_to(int64_t nanos, int64_t unit, int decimals) {
-  const int64_t units = (nanos + unit / 2) / unit;
-  const int64_t per_dollar = 1'000'000'000 / unit;
-  return absl::StrFormat("$%d.%0*d", units / per_dollar, decimals, units % per_dollar);
+  const uint64_t magnitude = nanos < 0 ? -static_cast<uint64_t>(nanos) : static_cast<uint64_t>(nanos);
+  const uint64_t units = (magnitude + static_cast<uint64_t>(unit / 2)) / static_cast<uint64_t>(unit);
+  const uint64_t per_dollar = 1'000'000'000 / static_cast<uint64_t>(unit);
+  return absl::StrFormat("%s$%d.%0*d", nanos < 0 && units > 0 ? "-" : "", units / per_dollar, decimals,
+                         units % per_dollar);
 }
 
 constexpr const char* kStepKeys[] = {"training.sparse_structure_step_nanos", "training.geometry_step_nanos",
@@ -52,7 +54,9 @@ std::string PriceList::to_json() const {
   return nlohmann::json{{"version", version},
                         {"object_nanos", object_nanos},
                         {"minimum_objects", minimum_objects},
-                        {"step_nanos", step_nanos}}
+                        {"assumed_objects", assumed_objects},
+                        {"step_nanos", step_nanos},
+                        {"cancel_policy", cancel_policy}}
       .dump();
 }
 
@@ -64,6 +68,8 @@ Result<PriceList> PriceList::from_json(const std::string& text) {
     prices.object_nanos = json.at("object_nanos").get<int64_t>();
     prices.minimum_objects = json.at("minimum_objects").get<int64_t>();
     prices.step_nanos = json.at("step_nanos").get<std::array<int64_t, 3>>();
+    prices.assumed_objects = json.value("assumed_objects", prices.assumed_objects);  // not in the oldest lists
+    prices.cancel_policy = json.value("cancel_policy", prices.cancel_policy);
     return prices;
   } catch (const nlohmann::json::exception& error) {
     return absl::DataLossError(absl::StrCat("stored price list: ", error.what()));
@@ -76,9 +82,13 @@ Result<PriceList> load_price_list(const std::filesystem::path& file) {
   table.text("version", &prices.version, "Name of this version; told with every cost.");
   table.integer("preparation.object_nanos", &prices.object_nanos, 0, kMaxUnitNanos, "One prepared object.");
   table.integer("preparation.minimum_objects", &prices.minimum_objects, 0, kMaxQuantity, "Objects billed at least.");
+  table.integer("preparation.assumed_objects", &prices.assumed_objects, 0, kMaxQuantity,
+                "Credit is held for so many objects when a job does not say how many it has.");
   for (size_t i = 0; i < prices.step_nanos.size(); ++i) {
     table.integer(kStepKeys[i], &prices.step_nanos[i], 0, kMaxUnitNanos, "One step at rank 32, resolution 512; even.");
   }
+  table.choice("cancel_policy", &prices.cancel_policy, {kCancelFree, kCancelCompletedStages},
+               "What a cancelled job pays: nothing, or the stages that have succeeded.");
   ESP_TRY(table.load({.file = file}));
   for (size_t i = 0; i < prices.step_nanos.size(); ++i) {
     if (prices.step_nanos[i] % 2 == 0) continue;

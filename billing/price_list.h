@@ -12,13 +12,18 @@
 // Exact prices. All money is int64 nano-dollars (1e-9 USD); nothing here is floating point.
 namespace espalier::billing {
 
+inline constexpr const char* kCancelFree = "free";
+inline constexpr const char* kCancelCompletedStages = "completed_stages";
+
 // One version of the price list; frozen into a job at submit.
 struct PriceList {
   std::string version = "2026-11";
   int64_t object_nanos = 100'230'000;  // preparation of one object
   int64_t minimum_objects = 10;        // billed per request that is prepared
+  int64_t assumed_objects = 100;       // credit is held for so many when a job does not say how many it has
   // One step at rank 32 and resolution 512, by denoiser. Even, so that half (rank 16) is exact.
   std::array<int64_t, 3> step_nanos = {8'337'000, 3'246'000, 3'378'000};
+  std::string cancel_policy = kCancelFree;  // what a cancelled job pays
 
   std::string to_json() const;
   // DATA_LOSS: not written by to_json.
@@ -59,7 +64,7 @@ struct Invoice {
 // The same function makes estimates and final costs. INVALID_ARGUMENT: a value outside its range.
 Result<Invoice> price(const PriceList& prices, const Order& order);
 
-// "$31.93": cents, half up. For totals.
+// "$31.93": cents, half up (below zero: the same of the amount, with a minus). For totals.
 std::string dollars(int64_t nanos);
 // "$31.9266": four decimals, half up. For lines.
 std::string dollars_precise(int64_t nanos);

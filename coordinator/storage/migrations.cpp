@@ -280,11 +280,91 @@ CREATE INDEX artefacts_by_job ON artefacts (job_id);
 CREATE INDEX datasets_by_job ON datasets (job_id);
 )sql";
 
+// Double entry. A transaction's postings are written first; its own row, which must follow before the commit, completes
+// it: from then on nothing can be added, and nothing is ever changed. The balances are a cache of the postings.
+constexpr const char* kLedger = R"sql(
+CREATE TABLE ledger_transactions (
+  number INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  tenant_id TEXT NOT NULL,
+  kind INTEGER NOT NULL,
+  job_id TEXT,
+  line TEXT NOT NULL,
+  request_id TEXT,
+  reverses TEXT NOT NULL,
+  note TEXT NOT NULL,
+  time_us BIGINT NOT NULL,
+  UNIQUE (job_id, kind, line),
+  UNIQUE (tenant_id, request_id)
+);
+CREATE INDEX ledger_by_tenant ON ledger_transactions (tenant_id, number);
+CREATE INDEX ledger_by_time ON ledger_transactions (tenant_id, time_us);
+
+CREATE TABLE ledger_postings (
+  transaction_id TEXT NOT NULL REFERENCES ledger_transactions (id) DEFERRABLE INITIALLY DEFERRED,
+  account INTEGER NOT NULL CHECK (account BETWEEN 1 AND 5),
+  amount_nanos BIGINT NOT NULL CHECK (amount_nanos <> 0),
+  PRIMARY KEY (transaction_id, account)
+);
+
+CREATE TABLE ledger_balances (
+  tenant_id TEXT PRIMARY KEY,
+  available BIGINT NOT NULL,
+  held BIGINT NOT NULL CHECK (held >= 0),
+  revenue BIGINT NOT NULL CHECK (revenue >= 0),
+  grants BIGINT NOT NULL,
+  adjustments BIGINT NOT NULL
+);
+
+CREATE TRIGGER ledger_transactions_balance BEFORE INSERT ON ledger_transactions
+  WHEN (SELECT COUNT(*) < 2 OR SUM(amount_nanos) <> 0 FROM ledger_postings WHERE transaction_id = NEW.id)
+  BEGIN SELECT RAISE(ABORT, 'the transaction does not balance'); END;
+CREATE TRIGGER ledger_postings_complete BEFORE INSERT ON ledger_postings
+  WHEN EXISTS (SELECT 1 FROM ledger_transactions WHERE id = NEW.transaction_id)
+  BEGIN SELECT RAISE(ABORT, 'the transaction is complete'); END;
+CREATE TRIGGER ledger_transactions_stay BEFORE DELETE ON ledger_transactions
+  BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER ledger_transactions_keep BEFORE UPDATE ON ledger_transactions
+  BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER ledger_postings_stay BEFORE DELETE ON ledger_postings
+  BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER ledger_postings_keep BEFORE UPDATE ON ledger_postings
+  BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+
+CREATE TABLE usage_events (
+  number INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  tenant_id TEXT NOT NULL,
+  job_id TEXT NOT NULL,
+  kind INTEGER NOT NULL,
+  denoiser INTEGER NOT NULL,
+  quantity BIGINT NOT NULL,
+  unit_nanos BIGINT NOT NULL,
+  multiplier_numerator BIGINT NOT NULL,
+  multiplier_denominator BIGINT NOT NULL,
+  amount_nanos BIGINT NOT NULL,
+  price_version TEXT NOT NULL,
+  time_us BIGINT NOT NULL,
+  UNIQUE (job_id, kind, denoiser)
+);
+CREATE INDEX usage_by_tenant ON usage_events (tenant_id, number);
+CREATE INDEX usage_by_time ON usage_events (tenant_id, time_us);
+CREATE TRIGGER usage_events_stay BEFORE DELETE ON usage_events
+  BEGIN SELECT RAISE(ABORT, 'usage is append-only'); END;
+CREATE TRIGGER usage_events_keep BEFORE UPDATE ON usage_events
+  BEGIN SELECT RAISE(ABORT, 'usage is append-only'); END;
+
+CREATE TABLE usage_outbox (
+  event_number INTEGER PRIMARY KEY REFERENCES usage_events (number)
+);
+)sql";
+
 constexpr Migration kMigrations[] = {
     {1, "jobs, tasks, artefacts, events", kFirst},
     {2, "tenants, keys, audit log", kTenants},
     {3, "gangs, shards, priorities", kGangs},
     {4, "deletion", kRetention},
+    {5, "ledger, usage", kLedger},
 };
 
 }  // namespace

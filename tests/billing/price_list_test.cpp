@@ -71,12 +71,16 @@ TEST(Dollars, RoundsHalfUp) {
   EXPECT_EQ(dollars(4'999'999), "$0.00");
   EXPECT_EQ(dollars_precise(163'950'000), "$0.1640");
   EXPECT_EQ(dollars_precise(421'018'500), "$0.4210");
+  EXPECT_EQ(dollars(-31'926'600'000), "-$31.93");
+  EXPECT_EQ(dollars(-1), "$0.00");
 }
 
 TEST(PriceList, SurvivesItsStoredForm) {
   PriceList prices;
   prices.version = "v7";
   prices.step_nanos = {2, 4, 6};
+  prices.assumed_objects = 3;
+  prices.cancel_policy = kCancelCompletedStages;
   const auto back = PriceList::from_json(prices.to_json());
   ASSERT_TRUE(back.ok());
   EXPECT_EQ(back->to_json(), prices.to_json());
