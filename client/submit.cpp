@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/board.h"
+#include "client/call.h"
 #include "client/command.h"
 #include "client/job_view.h"
 #include "client/source.h"
@@ -23,21 +24,13 @@ namespace {
 struct SubmitOptions {
   std::string source;
   std::vector<std::string> denoisers = {"sparse_structure"};
-  int rank = 32, resolution = 512, steps = 1000, batch_size = 0;
+  int rank = 32, resolution = 512, steps = 1000, batch_size = 0, world_size = 1;
   double learning_rate = 1e-4;
   int64_t seed = 0;
   std::vector<int> holdout_views;
   std::string name, request_id;
   bool watch = false;
 };
-
-// A random UUID (version 4).
-std::string new_request_id() {
-  std::random_device random;
-  const auto word = [&] { return static_cast<uint32_t>(random()); };
-  return absl::StrFormat("%08x-%04x-4%03x-%04x-%08x%04x", word(), word() & 0xffff, word() & 0xfff,
-                         0x8000 | (word() & 0x3fff), word(), word() & 0xffff);
-}
 
 Result<v1::TrainingSpec> make_spec(const SubmitOptions& options) {
   v1::TrainingSpec spec;
@@ -48,6 +41,7 @@ Result<v1::TrainingSpec> make_spec(const SubmitOptions& options) {
   spec.set_learning_rate(options.learning_rate);
   spec.set_seed(options.seed);
   spec.set_batch_size(options.batch_size);
+  spec.set_world_size(options.world_size);
   for (const int view : options.holdout_views) spec.add_holdout_views(view);
   return spec;
 }
@@ -152,6 +146,9 @@ void add_submit(CLI::App& app, Command& command) {
   verb->add_option("--steps", options->steps, "Optimizer steps, 100..10000")->capture_default_str();
   verb->add_option("--lr", options->learning_rate, "Learning rate, 1e-6..1e-2")->capture_default_str();
   verb->add_option("--batch-size", options->batch_size, "Samples of a step, 1..64 (default: by denoiser)");
+  verb->add_option("--world-size", options->world_size,
+                   "Workers that train each denoiser together, 1..64; the adapter does not depend on it")
+      ->capture_default_str();
   verb->add_option("--seed", options->seed, "Of everything random in the job")->capture_default_str();
   verb->add_option("--holdout-view", options->holdout_views,
                    "Condition view (0..15) kept out of training to measure the validation loss; may be repeated");

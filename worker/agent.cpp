@@ -2,15 +2,14 @@
 
 #include <grpcpp/grpcpp.h>
 #include <sys/sysinfo.h>
-#include <unistd.h>
 
-#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "common/log.h"
+#include "common/route.h"
 #include "espalier/v1/artefacts.grpc.pb.h"
 #include "espalier/v1/worker.grpc.pb.h"
 #include "rpc/channel.h"
@@ -18,6 +17,7 @@
 #include "worker/outbox.h"
 #include "worker/task.h"
 #include "worker/task_table.h"
+#include "worker/workspace.h"
 
 namespace espalier::worker {
 namespace {
@@ -35,17 +35,15 @@ bool is_final(const Status& status) {
          absl::IsUnauthenticated(status) || absl::IsPermissionDenied(status);
 }
 
-v1::Device cpu_device() {
-  v1::Device device;
-  device.set_name("cpu");
+std::vector<v1::Device> devices_of(const WorkerConfig& config) {
+  std::vector<v1::Device> devices;
+  for (const auto& gpu : config.devices) devices.emplace_back().set_name(absl::StrCat("cuda:", gpu));
+  if (!devices.empty()) return devices;
+  auto& cpu = devices.emplace_back();
+  cpu.set_name("cpu");
   struct sysinfo info;
-  if (::sysinfo(&info) == 0) device.set_memory_bytes(static_cast<int64_t>(info.totalram) * info.mem_unit);
-  return device;
-}
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown";
+  if (::sysinfo(&info) == 0) cpu.set_memory_bytes(static_cast<int64_t>(info.totalram) * info.mem_unit);
+  return devices;
 }
 
 }  // namespace
@@ -58,6 +56,7 @@ struct Agent::Impl {
   std::unique_ptr<v1::WorkerService::Stub> workers;
   std::unique_ptr<v1::ArtefactService::Stub> artefacts;
   Outbox outbox;
+  std::unique_ptr<Workspace> workspace;
   std::unique_ptr<TaskTable> tasks;  // after what its threads use
 };
 
@@ -90,7 +89,8 @@ class Agent::Session {
     hello.set_slots(agent_.config.slots);
     hello.set_base(agent_.identity.base);
     for (const auto denoiser : agent_.identity.denoisers) hello.add_denoisers(denoiser);
-    *hello.add_devices() = cpu_device();
+    for (auto& device : devices_of(agent_.config)) *hello.add_devices() = std::move(device);
+    hello.set_address(agent_.config.advertise_address);
     for (auto& lease : agent_.tasks->leases(agent_.outbox.acked())) *hello.add_running() = std::move(lease);
     v1::CoordinatorMessage answer;
     if (!stream_->Write(message) || !stream_->Read(&answer) || !answer.has_welcome()) return false;
@@ -166,13 +166,16 @@ Result<std::unique_ptr<Agent>> Agent::create(WorkerConfig config) {
   impl->epoch = static_cast<uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
           .count());
-  impl->channel = make_channel(config.coordinator);
+  ESP_ASSIGN(const auto security, channel_security(config));
+  ESP_ASSIGN(impl->channel, open_channel(config.coordinator, security));
   impl->workers = v1::WorkerService::NewStub(impl->channel);
   impl->artefacts = v1::ArtefactService::NewStub(impl->channel);
   impl->config = std::move(config);
+  impl->workspace = std::make_unique<Workspace>(impl->config.data_dir, impl->config.disk_limit.count);
+  impl->workspace->trim();
   impl->tasks = std::make_unique<TaskTable>(
-      [raw = impl.get()](const v1::AssignTask& task, const Report& report, std::stop_token stop) {
-        run_task(raw->config, task, *raw->artefacts, report, std::move(stop));
+      [raw = impl.get()](const v1::AssignTask& task, const Report& report, const TaskControl& control) {
+        run_task({raw->config, *raw->artefacts, *raw->workspace}, task, report, control);
       },
       impl->outbox);
   return std::unique_ptr<Agent>(new Agent(std::move(impl)));

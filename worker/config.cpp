@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/files.h"
+#include "common/route.h"
 
 namespace espalier::worker {
 namespace {
@@ -56,16 +57,45 @@ std::vector<v1::Denoiser> trainable(const nlohmann::json& pipeline) {
   return {};
 }
 
+// Without the port; a coordinator that cannot be resolved now may be later, so the host's name must do then.
+std::string own_address(const std::string& coordinator) {
+  std::string host = coordinator.substr(0, coordinator.rfind(':'));
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  const auto address = address_towards(host);
+  return address.ok() ? *address : host_name();
+}
+
 }  // namespace
 
 void describe(WorkerConfig& config, ConfigTable& table) {
   table.text("coordinator", &config.coordinator, "HOST:PORT of the coordinator.");
+  table.text("key_file", &config.key_file,
+             "File with a key of the role worker; empty: the worker shows a certificate instead.");
+  table.text("tls.ca_file", &config.tls.ca_file,
+             "Authority (PEM) of the coordinator's certificate, or system; empty: no encryption.");
+  table.text("tls.certificate_file", &config.tls.certificate_file,
+             "This worker's certificate (PEM); its URI spiffe://espalier/worker/NAME makes it a worker.");
+  table.text("tls.private_key_file", &config.tls.private_key_file, "Private key (PEM) of the certificate.");
+  table.flag("allow_plaintext_remote", &config.allow_plaintext_remote,
+             "Send the key unencrypted to another machine; only inside a trusted network.");
   table.text("data_dir", &config.data_dir,
              "Folder for the worker's identity, cached inputs and running tasks. Required.");
   table.text("base", &config.base, "Folder of the base model. Required; its name must be the coordinator's.");
   table.text("programs", &config.programs, "Folder of the task programs; empty: the one this program is in.");
   table.integer("slots", &config.slots, 1, 64, "Tasks at a time.");
   table.integer("threads_per_task", &config.threads_per_task, 0, 1024, "CPU threads of a task; 0: cores / slots.");
+  table.list("devices", &config.devices, {},
+             "GPUs of this worker, as CUDA_VISIBLE_DEVICES names them; slot i gets the i-th, in turn. Empty: a task sees "
+             "all that the worker sees.");
+  table.text("advertise_address", &config.advertise_address,
+             "Host or address where other workers reach this one when they train together; empty: this machine's "
+             "address on the way to the coordinator.");
+  table.duration("rendezvous_timeout", &config.rendezvous_timeout, std::chrono::seconds(1), std::chrono::hours(24),
+                 "How long the members of a shared training wait for each other to come.");
+  table.duration("answer_timeout", &config.answer_timeout, std::chrono::seconds(1), std::chrono::hours(24),
+                 "Silence after which a member counts as lost; longer than a step or a validation.");
+  table.bytes("disk_limit", &config.disk_limit, Bytes{uint64_t{1} << 20}, Bytes{uint64_t{1} << 50},
+              "Most that cached inputs and leftovers of tasks take beside running tasks; the longest unused go first.");
   table.duration("stop_grace", &config.stop_grace, std::chrono::seconds(1), std::chrono::minutes(10),
                  "How long a stopped task may take to write its checkpoint before it is killed.");
   table.choice("log.level", &config.log_level, {"debug", "info", "warning", "error"}, "The least that is logged.");
@@ -88,12 +118,23 @@ Status complete(WorkerConfig& config) {
   if (config.threads_per_task < 1) {
     config.threads_per_task = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / config.slots);
   }
+  if (config.advertise_address.empty()) config.advertise_address = own_address(config.coordinator);
   for (std::string* path : {&config.data_dir, &config.base, &config.programs}) *path = fs::absolute(*path).string();
   for (const char* folder : {"cache", "tasks"}) {
     fs::create_directories(fs::path(config.data_dir) / folder, error);
     if (error) return absl::InvalidArgumentError(absl::StrCat("data_dir: ", config.data_dir, ": ", error.message()));
   }
   return absl::OkStatus();
+}
+
+Result<ChannelSecurity> channel_security(const WorkerConfig& config) {
+  ChannelSecurity security{.key = {}, .tenant_id = "", .tls = config.tls};
+  security.allow_plaintext_remote = config.allow_plaintext_remote;
+  if (config.key_file.empty()) return security;
+  auto key = read_key_file(config.key_file);
+  if (!key.ok()) return absl::InvalidArgumentError(absl::StrCat("key_file: ", std::string(key.status().message())));
+  security.key = *std::move(key);
+  return security;
 }
 
 Result<Identity> load_identity(const WorkerConfig& config) {

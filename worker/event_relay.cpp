@@ -47,6 +47,7 @@ void EventRelay::handle(const nlohmann::json& event) {
   if (kind == "object") return object(event);
   if (kind == "step") return step(event);
   if (kind == "validation") return validation(event);
+  if (kind == "rendezvous") return rendezvous(event);
   if (kind == "checkpoint") {
     if (checkpoints_ != nullptr) checkpoints_->offer(number<int>(event, "step"), text(event, "path"));
   } else if (kind == "log") {
@@ -69,6 +70,14 @@ void EventRelay::started(const nlohmann::json& event) {
   if (!task_.has_preprocess()) return;
   preparation_.mutable_progress()->set_total(number<int>(event, "total"));
   preparation_changed_ = true;
+}
+
+void EventRelay::rendezvous(const nlohmann::json& event) {
+  v1::WorkerMessage message;
+  auto& report = *message.mutable_rendezvous_ready();
+  *report.mutable_lease() = task_.lease();
+  report.set_port(number<int>(event, "port"));
+  report_(std::move(message));
 }
 
 void EventRelay::object(const nlohmann::json& event) {

@@ -34,6 +34,7 @@ class EventRelay {
  private:
   void handle(const nlohmann::json& event);
   void started(const nlohmann::json& event);
+  void rendezvous(const nlohmann::json& event);
   void object(const nlohmann::json& event);
   void step(const nlohmann::json& event);
   void validation(const nlohmann::json& event);
@@ -41,7 +42,7 @@ class EventRelay {
 
   const v1::AssignTask& task_;
   Report report_;
-  CheckpointUploader* checkpoints_;  // null for preprocess tasks
+  CheckpointUploader* checkpoints_;  // null for tasks without, and members other than 0
   v1::TaskTrainingProgress steps_;
   v1::TaskPreparationProgress preparation_;
   bool preparation_changed_ = false;

@@ -25,17 +25,12 @@ void add_options(CLI::App& app, Arguments& arguments) {
   app.add_option("--config", arguments.file, "YAML file; configs/worker.yaml documents the settings");
   app.add_flag("--print-config", arguments.print_config, "Print the settings in force and end");
   add_override(app, arguments, "--coordinator", "coordinator", "HOST:PORT of the coordinator");
+  add_override(app, arguments, "--key-file", "key_file", "File with a key of the role worker");
   add_override(app, arguments, "--data-dir", "data_dir", "Folder for identity, cached inputs and running tasks");
   add_override(app, arguments, "--base", "base", "Folder of the base model");
   add_override(app, arguments, "--programs", "programs", "Folder of the task programs (default: this program's)");
   add_override(app, arguments, "--slots", "slots", "Tasks at a time");
   add_override(app, arguments, "--threads-per-task", "threads_per_task", "CPU threads of a task");
-}
-
-LogLevel log_level(const std::string& name) {
-  if (name == "debug") return LogLevel::kDebug;
-  if (name == "warning") return LogLevel::kWarning;
-  return name == "error" ? LogLevel::kError : LogLevel::kInfo;
 }
 
 int fail(const Status& status, int code) {
@@ -58,8 +53,7 @@ int run_program(int argc, char** argv) {
   const Status loaded = table.load({arguments.file, "ESPALIER_WORKER", arguments.overrides});
   if (!loaded.ok()) return fail(loaded, 2);
   if (arguments.print_config) return std::cout << table.print(), 0;
-  configure_log("worker", log_level(config.log_level),
-                config.log_format == "json" ? LogFormat::kJson : LogFormat::kText);
+  configure_log("worker", config.log_level, config.log_format);
 
   const auto agent = Agent::create(config);
   if (!agent.ok()) return fail(agent.status(), 2);

@@ -33,56 +33,82 @@ v1::TaskFinished failure(const Status& status) {
   return failure(permanent, absl::StatusCodeToString(status.code()), std::string(status.message()));
 }
 
+v1::TaskFinished member_done() {
+  v1::TaskFinished finished;
+  finished.mutable_member_done();
+  return finished;
+}
+
 v1::TaskFinished cancelled() {
   v1::TaskFinished finished;
   finished.mutable_cancelled();
   return finished;
 }
 
-// One attempt of one task.
+// One attempt of one task; of a gang's, one member.
 class Attempt {
  public:
-  Attempt(const WorkerConfig& config, const v1::AssignTask& task, v1::ArtefactService::StubInterface& artefacts,
-          const Report& report, std::stop_token stop)
-      : config_(config), task_(task), artefacts_(artefacts), report_(report), stop_(std::move(stop)) {}
+  Attempt(const TaskResources& resources, const v1::AssignTask& task, const Report& report, const TaskControl& control)
+      : resources_(resources),
+        task_(task),
+        report_(report),
+        control_(control),
+        folder_(resources.workspace.hold_task_folder(folder_name(task.lease()))),
+        files_(task_files(task, folder_.path())) {}
 
   v1::TaskFinished run() {
-    folder_ = task_folder(config_, task_);
+    auto finished = attempt();
+    // A later attempt goes on from what a failed one left. Members other than 0 leave nothing.
+    const bool no_other = !finished.has_failure() || finished.failure().permanent();
+    const bool over = control_.over || (no_other && !finished.has_cancelled());
     std::error_code error;
-    fs::create_directories(folder_.checkpoints, error);
-    if (error) return failure(absl::UnavailableError(absl::StrCat(folder_.root.string(), ": ", error.message())));
-    if (const Status status = fetch_inputs(); !status.ok()) {
-      return stop_.stop_requested() ? cancelled() : failure(status);
-    }
-    const bool train = task_.has_train();
-    std::optional<CheckpointUploader> uploader;
-    if (train) uploader.emplace(artefacts_, task_.lease(), report_);
-    EventRelay relay(task_, report_, train ? &*uploader : nullptr);
-    const auto exit = run_program(relay);
-    uploader.reset();
-    if (!exit.ok()) return failure(exit.status());
-    auto finished = conclude(*exit, relay);
-    // A finished task needs its folder no more; a failed one goes on from there.
-    if (finished.has_trained() || finished.has_preprocessed()) fs::remove_all(folder_.root, error);
+    if (over || task_.lease().member() > 0) fs::remove_all(files_.folder, error);
     return finished;
   }
 
  private:
+  bool leads() const { return task_.lease().member() == 0; }
+
+  v1::TaskFinished attempt() {
+    std::error_code error;
+    fs::create_directories(files_.pieces, error);
+    if (error) return failure(absl::UnavailableError(absl::StrCat(files_.folder.string(), ": ", error.message())));
+    if (const Status status = fetch_inputs(); !status.ok()) {
+      return control_.stop.stop_requested() ? cancelled() : failure(status);
+    }
+    std::optional<CheckpointUploader> uploader;
+    if (task_.has_train() && leads()) uploader.emplace(resources_.artefacts, task_.lease(), report_);
+    EventRelay relay(task_, report_, uploader ? &*uploader : nullptr);
+    const auto exit = run_program(relay);
+    uploader.reset();
+    return exit.ok() ? conclude(*exit, relay) : failure(exit.status());
+  }
+
   Status fetch_inputs() {
-    const auto& input = task_.has_train() ? task_.train().dataset() : task_.preprocess().source();
-    if (!fs::exists(folder_.input)) ESP_TRY(download(input, folder_.input));
+    for (const auto& input : inputs_of(task_)) {
+      inputs_.push_back(resources_.workspace.hold_download(input.sha256()));
+      const auto& held = inputs_.back();
+      const std::lock_guard lock(held.making());  // tasks with the same input fetch it once
+      if (!fs::exists(held.path())) ESP_TRY(download(input, held.path()));
+      files_.inputs.push_back(held.path());
+    }
+    return leads() ? fetch_checkpoint() : absl::OkStatus();  // member 0 tells the others what it has read
+  }
+
+  // The training program goes on from the newest checkpoint in the folder, ours or the fetched one.
+  Status fetch_checkpoint() {
     if (!task_.has_train() || !task_.train().has_checkpoint()) return absl::OkStatus();
-    // The training program goes on from the newest checkpoint in the folder, ours or the fetched one.
     const auto& checkpoint = task_.train().checkpoint();
     const auto name = fs::path(checkpoint.file_name()).filename();
-    if (name.empty() || fs::exists(folder_.checkpoints / name)) return absl::OkStatus();
-    return download(checkpoint, folder_.checkpoints / name);
+    if (name.empty() || fs::exists(files_.pieces / name)) return absl::OkStatus();
+    return download(checkpoint, files_.pieces / name);
   }
 
   Status download(const v1::Artefact& artefact, const fs::path& destination) {
     TransferOptions options;
-    options.stop = stop_;
-    return annotate(download_file(artefacts_, artefact.artefact_id(), destination, options).status(),
+    options.stop = control_.stop;
+    options.task = &task_.lease();
+    return annotate(download_file(resources_.artefacts, artefact.artefact_id(), destination, options).status(),
                     absl::StrCat("fetching ", artefact.file_name()));
   }
 
@@ -91,14 +117,17 @@ class Attempt {
     observer.on_event = [&](std::string_view line) { relay.on_event(line); };
     observer.on_log = [&](std::string_view line) { relay.on_log(line); };
     observer.on_tick = [&] { relay.flush(); };
-    auto exit = process::run_child(task_command(config_, task_, folder_), observer, stop_, config_.stop_grace);
+    const auto& config = resources_.config;
+    auto exit = process::run_child(task_command(config, task_, files_, control_.slot), observer, control_.stop,
+                                   config.stop_grace);
     relay.flush();
     return exit;
   }
 
   v1::TaskFinished conclude(const process::ChildExit& exit, const EventRelay& relay) {
-    if (exit.signal == 0 && exit.code == kExitOk) return store_output(relay);
-    if (exit.stopped) return cancelled();  // the last checkpoint holds, also when the child did not end in time
+    if (exit.signal == 0 && exit.code == kExitOk) return leads() ? store_output(relay) : member_done();
+    // The last checkpoint holds, also when the child did not end in time. Another member's stop stops the whole gang.
+    if (exit.stopped || (exit.signal == 0 && exit.code == kExitCancelled)) return cancelled();
     if (exit.signal != 0) {
       const char* hint = exit.signal == SIGKILL ? " (out of memory?)" : "";
       return failure(
@@ -113,21 +142,31 @@ class Attempt {
     return failure(exit.code == kExitInvalid, code, message);
   }
 
-  v1::TaskFinished store_output(const EventRelay& relay) {
+  UploadDescription output_description() const {
     UploadDescription description;
-    description.kind = task_.has_train() ? v1::ARTEFACT_KIND_ADAPTER : v1::ARTEFACT_KIND_PREPARED_DATASET;
-    description.file_name = task_.has_train() ? absl::StrCat(denoiser_name(task_.train().denoiser()), ".safetensors")
-                                              : std::string("dataset.zip");
-    description.content_type = task_.has_train() ? "application/octet-stream" : "application/zip";
     description.task = &task_.lease();
+    if (task_.has_train()) {
+      description.kind = v1::ARTEFACT_KIND_ADAPTER;
+      description.file_name = absl::StrCat(denoiser_name(task_.train().denoiser()), ".safetensors");
+      return description;
+    }
+    const bool part = task_.has_preprocess() && task_.preprocess().shards() > 1;
+    description.kind = part ? v1::ARTEFACT_KIND_DATASET_PART : v1::ARTEFACT_KIND_PREPARED_DATASET;
+    description.file_name = part ? absl::StrCat("part-", task_.preprocess().shard(), ".zip") : "dataset.zip";
+    description.content_type = "application/zip";
+    return description;
+  }
+
+  v1::TaskFinished store_output(const EventRelay& relay) {
     TransferOptions options;
-    options.stop = stop_;
-    const auto artefact = upload_file(artefacts_, folder_.output, description, options);
+    options.stop = control_.stop;
+    const auto artefact = upload_file(resources_.artefacts, files_.output, output_description(), options);
     if (!artefact.ok()) {
-      return stop_.stop_requested() ? cancelled() : failure(annotate(artefact.status(), "storing the result"));
+      return control_.stop.stop_requested() ? cancelled() : failure(annotate(artefact.status(), "storing the result"));
     }
     v1::TaskFinished finished;
     if (task_.has_train()) {
+      store_logs(options);
       *finished.mutable_trained() = relay.validation();
       finished.mutable_trained()->set_artefact_id(artefact->artefact_id());
     } else {
@@ -136,12 +175,26 @@ class Attempt {
     return finished;
   }
 
+  // For people to look at afterwards: the adapter counts without them.
+  void store_logs(const TransferOptions& options) {
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(files_.logs, error)) {
+      UploadDescription description;
+      description.kind = v1::ARTEFACT_KIND_LOG;
+      description.file_name =
+          absl::StrCat(denoiser_name(task_.train().denoiser()), ".", entry.path().filename().string());
+      description.task = &task_.lease();
+      const auto stored = upload_file(resources_.artefacts, entry.path(), description, options).status();
+      if (!stored.ok()) log_warning("log not stored", {{"job", task_.job_id()}, {"err", stored.ToString()}});
+    }
+  }
+
   v1::PreprocessResult prepared(const EventRelay& relay, const std::string& artefact_id) const {
     const auto& event = relay.result();
     v1::PreprocessResult result;
     result.set_artefact_id(artefact_id);
     result.set_content_id(event.value("dataset_id", std::string()));
-    result.set_resolution(task_.preprocess().resolution());
+    result.set_resolution(task_.has_preprocess() ? task_.preprocess().resolution() : event.value("resolution", 0));
     result.set_objects(event.value("objects", 0));
     result.set_reused(event.value("reused", false));
     const auto ready = event.value("stages", std::vector<std::string>{"sparse_structure"});
@@ -152,38 +205,57 @@ class Attempt {
     return result;
   }
 
-  const WorkerConfig& config_;
+  const TaskResources& resources_;
   const v1::AssignTask& task_;
-  v1::ArtefactService::StubInterface& artefacts_;
   const Report& report_;
-  std::stop_token stop_;
-  TaskFolder folder_;
+  const TaskControl& control_;
+  Workspace::Hold folder_;
+  std::vector<Workspace::Hold> inputs_;
+  TaskFiles files_;
 };
 
-// Task ids become folder names.
-bool is_safe_id(const std::string& id) {
+// Task ids and digests become names of folders and files.
+bool is_safe_name(const std::string& id) {
   return !id.empty() && id.size() <= 100 &&
          id.find_first_not_of("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-") == std::string::npos;
 }
 
+Status check(const v1::AssignTask& task) {
+  const auto inputs = inputs_of(task);
+  const bool safe = is_safe_name(task.lease().task_id()) && !inputs.empty() &&
+                    std::all_of(inputs.begin(), inputs.end(), [](const auto& i) { return is_safe_name(i.sha256()); });
+  return safe ? absl::OkStatus() : absl::InvalidArgumentError("the task's id or inputs are not plain names");
+}
+
+void log_task(std::string_view what, const v1::AssignTask& task, std::string_view state) {
+  log_info(what, {{"job", task.job_id()},
+                  {"tenant", task.tenant_id()},
+                  {"task", task.lease().task_id()},
+                  {"attempt", task.lease().attempt()},
+                  {"rank", task.lease().member()},
+                  {"state", state}});
+}
+
+std::string outcome_of(const v1::TaskFinished& finished) {
+  if (finished.has_failure()) return finished.failure().message();
+  return finished.has_cancelled() ? "cancelled" : "done";
+}
+
 }  // namespace
 
-void run_task(const WorkerConfig& config, const v1::AssignTask& task, v1::ArtefactService::StubInterface& artefacts,
-              const Report& report, std::stop_token stop) {
+void run_task(const TaskResources& resources, const v1::AssignTask& task, const Report& report,
+              const TaskControl& control) {
+  log_task("task begun", task, "running");
   v1::TaskFinished finished;
   try {
-    finished = is_safe_id(task.lease().task_id())
-                   ? Attempt(config, task, artefacts, report, std::move(stop)).run()
-                   : failure(true, "INVALID_ARGUMENT", "the task id is not a plain name");
+    const Status checked = check(task);
+    finished = checked.ok() ? Attempt(resources, task, report, control).run() : failure(checked);
   } catch (const std::exception& error) {
     finished = failure(false, "INTERNAL", error.what());
   }
+  resources.workspace.trim();
   *finished.mutable_lease() = task.lease();
-  log_info("task ended", {{"task", task.lease().task_id()},
-                          {"attempt", task.lease().attempt()},
-                          {"outcome", finished.has_failure()     ? finished.failure().message()
-                                      : finished.has_cancelled() ? "cancelled"
-                                                                 : "done"}});
+  log_task("task ended", task, outcome_of(finished));
   v1::WorkerMessage message;
   *message.mutable_task_finished() = std::move(finished);
   report(std::move(message));

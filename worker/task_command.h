@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "espalier/v1/worker.pb.h"
 #include "process/child.h"
@@ -9,18 +10,28 @@
 
 namespace espalier::worker {
 
-// Where a task keeps its files on this worker. The folder outlives attempts: training goes on from its checkpoints.
-struct TaskFolder {
-  std::filesystem::path root;         // <data_dir>/tasks/<task id>
-  std::filesystem::path input;        // archive or prepared dataset, in the shared cache
-  std::filesystem::path output;       // what the program writes
-  std::filesystem::path checkpoints;  // training: checkpoints; preprocess: finished objects
+// What a task program reads and writes on this worker. The folder outlives attempts: training goes on from its
+// checkpoints.
+struct TaskFiles {
+  std::filesystem::path folder;               // the task's own; holds the three below
+  std::filesystem::path output;               // adapter, dataset or part
+  std::filesystem::path pieces;               // checkpoints of a training, finished objects of a preparation
+  std::filesystem::path logs;                 // the course of a training, for people
+  std::vector<std::filesystem::path> inputs;  // archive, prepared dataset, or parts of one
 };
 
-TaskFolder task_folder(const WorkerConfig& config, const v1::AssignTask& task);
+// Within the task's folder; without inputs.
+TaskFiles task_files(const v1::AssignTask& task, const std::filesystem::path& folder);
 
-// The command line and environment of the task program.
-process::ChildSpec task_command(const WorkerConfig& config, const v1::AssignTask& task, const TaskFolder& folder);
+// The name of the task's folder: members of a gang on one worker do not share theirs.
+std::string folder_name(const v1::TaskLease& lease);
+
+// The artefacts the task program reads, in its order.
+std::vector<v1::Artefact> inputs_of(const v1::AssignTask& task);
+
+// The command line and environment of the task program in a slot.
+process::ChildSpec task_command(const WorkerConfig& config, const v1::AssignTask& task, const TaskFiles& files,
+                                int slot);
 
 // "sparse_structure", "geometry", "texture".
 std::string denoiser_name(v1::Denoiser denoiser);

@@ -1,28 +1,51 @@
 #include "worker/task_table.h"
 
+#include <set>
+
 namespace espalier::worker {
 
 TaskTable::~TaskTable() {
   stop_all();
-  std::map<std::string, std::shared_ptr<Entry>> entries;
+  std::map<Key, std::shared_ptr<Entry>> entries;
   {
     const std::lock_guard lock(mutex_);
     entries.swap(entries_);
   }
 }  // the threads are joined here
 
-void TaskTable::assign(const v1::AssignTask& task) {
-  auto entry = std::make_shared<Entry>();
-  entry->lease = task.lease();
-  const std::lock_guard lock(mutex_);
-  auto& slot = entries_[task.lease().task_id()];
-  if (slot && slot->lease.fencing_token() >= task.lease().fencing_token()) return;  // a repeat
-  auto before = std::exchange(slot, entry);
-  if (before) {
-    const std::lock_guard before_lock(before->mutex);
-    before->silent = true;
-    before->thread.request_stop();
+void TaskTable::Entry::end_in_silence() {
+  const std::lock_guard lock(mutex);
+  silent = true;
+  thread.request_stop();
+}
+
+bool TaskTable::Entry::runs() {
+  const std::lock_guard lock(mutex);
+  return finished_seq == 0;
+}
+
+int TaskTable::free_slot() {
+  std::set<int> taken;
+  for (const auto& [key, entry] : entries_) {
+    if (entry && entry->runs()) taken.insert(entry->slot);
   }
+  int slot = 0;
+  while (taken.count(slot) > 0) ++slot;
+  return slot;
+}
+
+void TaskTable::assign(const v1::AssignTask& task) {
+  const auto& lease = task.lease();
+  auto entry = std::make_shared<Entry>();
+  entry->lease = lease;
+  const std::lock_guard lock(mutex_);
+  for (auto it = entries_.lower_bound({lease.task_id(), 0}); it != entries_.end() && it->first.first == lease.task_id(); ++it) {
+    if (it->second->lease.fencing_token() < lease.fencing_token()) it->second->end_in_silence();
+  }
+  entry->slot = free_slot();
+  auto& place = entries_[{lease.task_id(), lease.member()}];
+  if (place && place->lease.fencing_token() >= lease.fencing_token()) return;  // a repeat
+  auto before = std::exchange(place, entry);
   entry->thread =
       std::jthread([this, raw = entry.get(), task, before = std::move(before)](std::stop_token stop) mutable {
         run_entry(*raw, task, std::exchange(before, nullptr), std::move(stop));
@@ -33,7 +56,8 @@ void TaskTable::run_entry(Entry& entry, const v1::AssignTask& task, const std::s
                           std::stop_token stop) {
   if (before && before->thread.joinable()) before->thread.join();  // two attempts must not share the task's folder
   run_(
-      task, [this, &entry](v1::WorkerMessage message) { report(entry, std::move(message)); }, std::move(stop));
+      task, [this, &entry](v1::WorkerMessage message) { report(entry, std::move(message)); },
+      TaskControl{std::move(stop), entry.over, entry.slot});
 }
 
 void TaskTable::report(Entry& entry, v1::WorkerMessage message) {
@@ -49,16 +73,16 @@ void TaskTable::report(Entry& entry, v1::WorkerMessage message) {
 
 void TaskTable::cancel(const v1::CancelTask& cancel) {
   const std::lock_guard lock(mutex_);
-  const auto it = entries_.find(cancel.lease().task_id());
+  const auto it = entries_.find({cancel.lease().task_id(), cancel.lease().member()});
   if (it == entries_.end() || it->second->lease.fencing_token() > cancel.lease().fencing_token()) return;
-  const std::lock_guard entry_lock(it->second->mutex);
-  if (cancel.reason() == v1::CANCEL_REASON_LEASE_LOST) it->second->silent = true;
+  if (cancel.reason() == v1::CANCEL_REASON_LEASE_LOST) return it->second->end_in_silence();
+  it->second->over = true;
   it->second->thread.request_stop();
 }
 
 void TaskTable::stop_all() {
   const std::lock_guard lock(mutex_);
-  for (auto& [id, entry] : entries_) entry->thread.request_stop();
+  for (auto& [key, entry] : entries_) entry->thread.request_stop();
 }
 
 std::vector<v1::TaskLease> TaskTable::leases(uint64_t acked) {

@@ -60,6 +60,20 @@ TEST(Loop, CountsEverySampleOnceInMicroBatches) {
   EXPECT_LT((whole.weight - split.weight).abs().max().item<double>(), 1e-5);
 }
 
+TEST(Loop, LimitsALossCallByItsTokens) {
+  Toy whole, limited;
+  limited.config.item_tokens = {10, 30, 90};
+  limited.config.micro_tokens = 60;
+  limited.config.steps = whole.config.steps = 1;  // one epoch: items 0, 1, 1, 2
+  ASSERT_TRUE(whole.run().ok());
+  ASSERT_TRUE(limited.run().ok());
+  EXPECT_EQ(whole.calls, 1);
+  EXPECT_EQ(limited.calls, 3);  // 90; 30 + 30; 10
+  EXPECT_LT((whole.weight - limited.weight).abs().max().item<double>(), 1e-5);
+  limited.config.item_tokens = {10, 30};
+  EXPECT_TRUE(absl::IsInvalidArgument(limited.run().status()));
+}
+
 TEST(Loop, GoesOnFromACheckpointBitForBit) {
   const auto folder = *TempDir::create();
   Toy whole;

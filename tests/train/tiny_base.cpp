@@ -24,7 +24,13 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr int kViews = 6, kSide = 32;
+// What a dataset for a base looks like.
+struct Form {
+  double grid_scale;
+  int64_t grid;  // of the latent
+  int views, side;
+};
+constexpr Form kTiny{1.0 / 16, 2, 6, 32}, kNano{0.25, 4, 6, 128};
 
 void check(const Status& status) {
   if (!status.ok()) throw StatusError(status);
@@ -75,11 +81,12 @@ void write_base(const fs::path& folder) {
                nn::DinoV3::parameter_specs(check(nn::DinoV3Config::parse(encoder))));
 }
 
-std::string view_png(int object, int view) {
-  image::Image picture{kSide, kSide, 4, std::vector<uint8_t>(kSide * kSide * 4)};
+std::string view_png(const Form& form, int object, int view) {
+  const int side = form.side;
+  image::Image picture{side, side, 4, std::vector<uint8_t>(static_cast<size_t>(side * side * 4))};
   PhiloxStream random(5, static_cast<uint32_t>(object), static_cast<uint32_t>(view));
-  for (int y = 6; y < 26; ++y) {
-    for (int x = 8; x < 24; ++x) {
+  for (int y = side / 5; y < side * 4 / 5; ++y) {
+    for (int x = side / 4; x < side * 3 / 4; ++x) {
       auto* pixel = picture.at(x, y);
       for (int c = 0; c < 3; ++c) pixel[c] = static_cast<uint8_t>(random.below(256));
       pixel[3] = 255;
@@ -88,16 +95,16 @@ std::string view_png(int object, int view) {
   return check(image::encode_png(picture));
 }
 
-void write_dataset(const fs::path& folder, int objects) {
+void write_dataset(const Form& form, const fs::path& folder, int objects) {
   fs::create_directories(folder / "files");
   dataset::Manifest manifest;
   dataset::FilesOnDisk on_disk;
-  manifest.grid_scale = 1.0 / 16;
-  manifest.ss_resolution = 8;
-  manifest.render.views = kViews;
-  manifest.render.size = kSide;
+  manifest.grid_scale = form.grid_scale;
+  manifest.ss_resolution = static_cast<int>(4 * form.grid);
+  manifest.render.views = form.views;
+  manifest.render.size = form.side;
   manifest.stages["sparse_structure"] = {true, objects, ""};
-  manifest.folders = {{"ss_latent", dataset::ss_latent_folder("tiny", 8)}, {"render_cond", "renders_cond"}};
+  manifest.folders = {{"ss_latent", dataset::ss_latent_folder("random", manifest.ss_resolution)}, {"render_cond", "renders_cond"}};
   for (int i = 0; i < objects; ++i) {
     dataset::ObjectRecord object;
     object.sha256 = sha256_hex(absl::StrCat("object ", i));
@@ -110,13 +117,13 @@ void write_dataset(const fs::path& folder, int objects) {
       object.files.push_back(check(dataset::record_file(path, file)));
       on_disk[path] = file;
     };
-    std::vector<float> latent(8 * 2 * 2 * 2);
+    std::vector<float> latent(static_cast<size_t>(8 * form.grid * form.grid * form.grid));
     PhiloxStream random(9, static_cast<uint32_t>(i));
     for (auto& value : latent) value = static_cast<float>(random.normal());
     add(absl::StrCat(manifest.folders["ss_latent"], "/", object.sha256, ".npz"),
-        check(dataset::write_npz({{"z", dataset::make_array(latent, {8, 2, 2, 2})}})));
-    for (int view = 0; view < kViews; ++view) {
-      add(absl::StrCat("renders_cond/", object.sha256, "/", dataset::view_name(view)), view_png(i, view));
+        check(dataset::write_npz({{"z", dataset::make_array(latent, {8, form.grid, form.grid, form.grid})}})));
+    for (int view = 0; view < form.views; ++view) {
+      add(absl::StrCat("renders_cond/", object.sha256, "/", dataset::view_name(view)), view_png(form, i, view));
     }
     manifest.objects.push_back(object);
   }
@@ -128,8 +135,10 @@ void write_dataset(const fs::path& folder, int objects) {
 
 void write_tiny_world(const fs::path& folder, int objects) {
   write_base(folder / "base");
-  write_dataset(folder, objects);
+  write_dataset(kTiny, folder, objects);
 }
+
+void write_nano_dataset(const fs::path& folder, int objects) { write_dataset(kNano, folder, objects); }
 
 TrainConfig tiny_config(const fs::path& folder, const std::string& name) {
   TrainConfig config;

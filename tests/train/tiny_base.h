@@ -11,6 +11,9 @@ namespace espalier::train {
 // `folder` ("base/", "dataset.zip"). Latents are 8 x 2^3, views 32 x 32. Throws on failure.
 void write_tiny_world(const std::filesystem::path& folder, int objects = 3);
 
+// A prepared dataset of random objects for the base in models/nano: folder/dataset.zip. Throws on failure.
+void write_nano_dataset(const std::filesystem::path& folder, int objects);
+
 // A short run on that world, writing folder/NAME.safetensors.
 TrainConfig tiny_config(const std::filesystem::path& folder, const std::string& name);
 
