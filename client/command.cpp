@@ -4,6 +4,7 @@
 #include <grpcpp/channel.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -31,9 +32,30 @@ void report(const Status& status, bool json) {
   std::cerr << "espalier: " << status.message() << std::endl;
 }
 
+void add_security(CLI::App& app, SecurityOptions& security) {
+  if (const char* key = std::getenv("ESPALIER_KEY")) security.key = key;
+  const auto add = [&app](const char* flag, std::string& value, const char* variable, const char* doc) {
+    app.add_option(flag, value, doc)->envname(variable);
+  };
+  add("--key-file", security.key_file, "ESPALIER_KEY_FILE",
+      "File with <key id>:<secret>; ESPALIER_KEY holds the key itself. A coordinator on this machine needs neither");
+  add("--tenant", security.tenant, "ESPALIER_TENANT", "Operators: act in this tenant instead of the key's own");
+  add("--ca-file", security.tls.ca_file, "ESPALIER_CA_FILE",
+      "Authority of the servers' certificates (PEM), or system; without it connections are not encrypted");
+  app.add_flag("--allow-plaintext-remote", security.allow_plaintext_remote,
+               "Send the key unencrypted to other machines; only inside a trusted network")
+      ->envname("ESPALIER_ALLOW_PLAINTEXT_REMOTE");
+}
+
+Status connect(Command& command) {
+  ESP_ASSIGN(const auto security, find_security(command.security, command.coordinator, command.coordinator));
+  ESP_ASSIGN(command.channel, open_channel(command.coordinator, security));
+  return absl::OkStatus();
+}
+
 }  // namespace
 
-std::shared_ptr<grpc::Channel> coordinator_channel(const Command& command) { return make_channel(command.coordinator); }
+std::shared_ptr<grpc::Channel> coordinator_channel(const Command& command) { return command.channel; }
 
 std::string to_json(const google::protobuf::Message& message) {
   google::protobuf::util::JsonPrintOptions options;
@@ -48,6 +70,12 @@ Status explain(const Status& status, const std::string& server) {
   if (absl::IsUnavailable(status)) {
     return absl::UnavailableError(absl::StrCat("no answer from ", server, " (", std::string(status.message()),
                                                "); `espalier up` starts everything on this machine"));
+  }
+  if (absl::IsUnauthenticated(status)) {
+    return absl::UnauthenticatedError(
+        absl::StrCat(server, ": ", std::string(status.message()),
+                     "; name a key: ESPALIER_KEY=<key id>:<secret>, or --key-file FILE (`espalier admin key create` "
+                     "makes one)"));
   }
   const auto faults = field_faults(status);
   if (faults.empty()) return status;
@@ -71,8 +99,10 @@ int run(int argc, char** argv) {
   app.add_option("--inference", command.inference, "HOST:PORT of the inference service")
       ->envname("ESPALIER_INFERENCE")
       ->capture_default_str();
+  add_security(app, command.security);
   app.add_flag("--json", command.json, "Machine-readable output, one JSON object per line");
-  for (const auto add : {add_up, add_submit, add_jobs, add_watch, add_logs, add_download, add_estimate, add_generate}) {
+  for (const auto add :
+       {add_up, add_submit, add_jobs, add_watch, add_logs, add_metrics, add_download, add_delete, add_estimate, add_billing, add_generate, add_admin}) {
     add(app, command);
   }
   try {
@@ -81,7 +111,10 @@ int run(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   configure_log("espalier", LogLevel::kWarning, LogFormat::kText);
-  const Status status = command.run();
+  // `up` starts the coordinator that the others connect to; an estimate needs none.
+  const bool alone = app.got_subcommand("up") || app.got_subcommand("estimate");
+  const Status connected = alone ? absl::OkStatus() : connect(command);
+  const Status status = connected.ok() ? command.run() : connected;
   if (status.ok()) return 0;
   report(status, command.json);
   return absl::IsInvalidArgument(status) ? 2 : 1;

@@ -5,6 +5,7 @@
 #include <stop_token>
 #include <string>
 
+#include "client/security.h"
 #include "common/status.h"
 
 namespace CLI {
@@ -23,9 +24,11 @@ namespace espalier::client {
 struct Command {
   std::string coordinator = "127.0.0.1:7430";  // HOST:PORT; ESPALIER_COORDINATOR
   std::string inference = "127.0.0.1:7431";    // HOST:PORT; ESPALIER_INFERENCE
-  bool json = false;                           // machine-readable output on stdout, nothing else there
-  std::function<Status()> run;                 // of the chosen verb
-  std::stop_token stop;                        // Ctrl-C
+  SecurityOptions security;
+  bool json = false;                       // machine-readable output on stdout, nothing else there
+  std::function<Status()> run;             // of the chosen verb
+  std::shared_ptr<grpc::Channel> channel;  // to the coordinator
+  std::stop_token stop;                    // Ctrl-C
 };
 
 void add_up(CLI::App& app, Command& command);
@@ -33,16 +36,22 @@ void add_submit(CLI::App& app, Command& command);
 void add_jobs(CLI::App& app, Command& command);  // jobs, job, cancel
 void add_watch(CLI::App& app, Command& command);
 void add_logs(CLI::App& app, Command& command);
+void add_metrics(CLI::App& app, Command& command);
 void add_download(CLI::App& app, Command& command);
+void add_delete(CLI::App& app, Command& command);
 void add_estimate(CLI::App& app, Command& command);
+void add_billing(CLI::App& app, Command& command);
 void add_generate(CLI::App& app, Command& command);
+void add_admin(CLI::App& app, Command& command);
 
+// With the key and the protection that `command` names; they have been checked before a verb runs.
 std::shared_ptr<grpc::Channel> coordinator_channel(const Command& command);
 
 // One line of JSON with the proto's field names and all default values.
 std::string to_json(const google::protobuf::Message& message);
 
-// UNAVAILABLE becomes a message that says how to start the server; field faults become one line each.
+// UNAVAILABLE becomes a message that says how to start the server, UNAUTHENTICATED one that says how to name a key;
+// field faults become one line each.
 Status explain(const Status& status, const std::string& server);
 
 // The whole program. Returns the exit code: 0 done, 1 failed, 2 wrong arguments.

@@ -124,7 +124,9 @@ Status receive(const Command& command, grpc::ClientReader<v1::GenerateEvent>& re
 
 Status generate(const Command& command, const GenerateOptions& options) {
   ESP_ASSIGN(const auto request, make_request(options));
-  const auto stub = v1::InferenceService::NewStub(make_channel(command.inference));
+  ESP_ASSIGN(const auto security, find_security(command.security, command.inference, command.coordinator));
+  ESP_ASSIGN(const auto channel, open_channel(command.inference, security));
+  const auto stub = v1::InferenceService::NewStub(channel);
   grpc::ClientContext context;
   const std::stop_callback on_stop(command.stop, [&] { context.TryCancel(); });
   const auto reader = stub->Generate(&context, request);

@@ -54,6 +54,15 @@ bool is_terminal(v1::JobState state) {
          state == v1::JOB_STATE_FAILED || state == v1::JOB_STATE_CANCELLED;
 }
 
+std::string local_time(const google::protobuf::Timestamp& time) {
+  const std::time_t seconds = time.seconds();
+  std::tm parts{};
+  ::localtime_r(&seconds, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &parts);
+  return text;
+}
+
 std::string money(int64_t nanos) { return billing::dollars(nanos); }
 
 std::string describe(const v1::Job& job) {

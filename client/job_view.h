@@ -13,6 +13,8 @@ std::string state_text(v1::StageState state);
 std::string denoiser_text(v1::Denoiser denoiser);  // "sparse_structure"; "preparation" for UNSPECIFIED
 bool is_terminal(v1::JobState state);
 
+// "2026-01-31 12:00:00"
+std::string local_time(const google::protobuf::Timestamp& time);
 // "$4.38"
 std::string money(int64_t nanos);
 

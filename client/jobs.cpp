@@ -2,7 +2,6 @@
 #include <grpcpp/grpcpp.h>
 
 #include <CLI/CLI.hpp>
-#include <ctime>
 #include <iostream>
 
 #include "absl/strings/str_format.h"
@@ -15,15 +14,6 @@
 
 namespace espalier::client {
 namespace {
-
-std::string local_time(const google::protobuf::Timestamp& time) {
-  const std::time_t seconds = time.seconds();
-  std::tm parts{};
-  ::localtime_r(&seconds, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &parts);
-  return text;
-}
 
 void print_row(const v1::Job& job) {
   std::string denoisers;

@@ -13,8 +13,10 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "client/security.h"
 #include "common/files.h"
 #include "process/child.h"
 #include "rpc/channel.h"
@@ -65,7 +67,9 @@ Result<std::vector<std::string>> base_settings(const fs::path& base) {
 
 std::vector<std::string> inherited_environment() {
   std::vector<std::string> environment;
-  for (char** entry = environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    if (!absl::StartsWith(*entry, "ESPALIER_KEY=")) environment.emplace_back(*entry);  // the client's, not theirs
+  }
   return environment;
 }
 
@@ -122,6 +126,8 @@ class Service {
 
 struct Services::State {
   std::string coordinator, inference;
+  fs::path key_file;
+  std::unique_ptr<LocalKeyLink> key_link;
   std::unique_ptr<Service> coordinator_service, inference_service, worker_service;
 
   // Those that have been started, in the order in which they are to end.
@@ -160,6 +166,7 @@ Services::~Services() {
 
 const std::string& Services::coordinator() const { return state_->coordinator; }
 const std::string& Services::inference() const { return state_->inference; }
+const fs::path& Services::key_file() const { return state_->key_file; }
 
 Result<Services> Services::start(const ServicesConfig& config, std::stop_token stop) {
   std::error_code error;
@@ -188,10 +195,13 @@ Result<Services> Services::start(const ServicesConfig& config, std::stop_token s
       {"serve", "--listen", state->inference, "--base", config.base.string(), "--coordinator", state->coordinator});
   Services services(std::move(state));
   ESP_TRY(services.state_->await(services.coordinator(), stop));
+  services.state_->key_file = config.data_dir / "coordinator/keys/operator.key";
+  services.state_->key_link = std::make_unique<LocalKeyLink>(services.coordinator(), services.key_file());
   // Only now: a worker that finds nobody waits longer with every try.
   services.state_->worker_service = start_service(
       "espalier-worker", {"--coordinator", services.coordinator(), "--data-dir", (config.data_dir / "worker").string(),
-                          "--base", config.base.string(), "--slots", absl::StrCat(config.slots)});
+                          "--key-file", (config.data_dir / "coordinator/keys/worker.key").string(), "--base",
+                          config.base.string(), "--slots", absl::StrCat(config.slots)});
   ESP_TRY(services.state_->await(services.inference(), stop));
   return services;
 }

@@ -30,6 +30,7 @@ class Services {
 
   const std::string& coordinator() const;  // HOST:PORT
   const std::string& inference() const;
+  const std::filesystem::path& key_file() const;  // of the operator
 
   // Until `stop`, then ends the programs in order (worker first, so that it can hand its tasks back) and returns OK.
   // A program that ends by itself is started again, at most 5 times in a minute; then UNAVAILABLE.

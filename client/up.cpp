@@ -1,7 +1,6 @@
 #include <grpcpp/grpcpp.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -20,12 +19,6 @@ struct UpOptions {
   int port = 7430, inference_port = 7431;
   int slots = 1;
 };
-
-fs::path default_data_dir() {
-  if (const char* data = std::getenv("XDG_DATA_HOME")) return fs::path(data) / "espalier";
-  if (const char* home = std::getenv("HOME")) return fs::path(home) / ".local/share/espalier";
-  return "espalier-data";
-}
 
 // models/nano of the checkout that this program was built in, or of an installation.
 fs::path default_base(const fs::path& programs) {
@@ -49,6 +42,7 @@ void announce(const Command& command, const UpOptions& options, const fs::path& 
   if (command.json) {
     const nlohmann::json ready = {{"coordinator", services.coordinator()},
                                   {"inference", services.inference()},
+                                  {"key_file", services.key_file().string()},
                                   {"data_dir", options.data_dir.string()},
                                   {"base", base.string()}};
     std::cout << ready.dump() << std::endl;

@@ -77,6 +77,11 @@ void describe(CoordinatorConfig& config, ConfigTable& table) {
   table.text("listen", &config.listen, "HOST:PORT of the gRPC services; port 0 takes a free one.");
   table.flag("allow_plaintext_remote", &config.allow_plaintext_remote,
              "Serve other machines without encryption; only inside a trusted network.");
+  table.text("tls.certificate_file", &config.tls.certificate_file,
+             "Certificate chain (PEM) of the gRPC services; empty: no encryption. Read again when it changes.");
+  table.text("tls.private_key_file", &config.tls.private_key_file, "Private key (PEM) of the certificate.");
+  table.text("tls.client_ca_file", &config.tls.client_ca_file,
+             "Authority (PEM) of workers' certificates; empty: workers come with keys only.");
   table.text("data_dir", &config.data_dir, "Folder of the database and the artefacts.");
   table.text("pricing_file", &config.pricing_file, "Price list (YAML); empty for the built-in one.");
   table.choice("log.level", &config.log_level, {"debug", "info", "warning", "error"}, "Least severity that is logged.");
@@ -91,6 +96,10 @@ void describe(CoordinatorConfig& config, ConfigTable& table) {
   table.bytes("limits.min_free_disk", &config.limits.min_free_disk, {0}, kMostBytes,
               "Nothing is stored that would leave less free disk.");
   describe_retention(config.retention, table);
+  table.text("usage_export.file", &config.usage_export.file,
+             "File to which usage events are appended, one JSON object per line; empty for none.");
+  table.duration("usage_export.interval", &config.usage_export.interval, milliseconds(10), hours(1),
+                 "Time between two looks for new events.");
   table.text("metrics.listen", &config.metrics_listen,
              "HOST:PORT of the Prometheus endpoint /metrics, unencrypted; empty for none.");
 }

@@ -8,6 +8,7 @@
 
 #include "common/config.h"
 #include "common/status.h"
+#include "rpc/tls.h"
 
 namespace espalier::coordinator {
 
@@ -59,10 +60,17 @@ struct RetentionConfig {
   Milliseconds interval = std::chrono::minutes(10);            // between sweeps
 };
 
+// Where usage events go besides the database.
+struct UsageExportConfig {
+  std::string file;  // JSON lines; empty: no export
+  Milliseconds interval = std::chrono::seconds(5);
+};
+
 // Settings of espalier-coordinator; configs/coordinator.yaml documents each.
 struct CoordinatorConfig {
   std::string listen = "127.0.0.1:7430";
   bool allow_plaintext_remote = false;
+  ServerTls tls;
   std::string data_dir = "espalier-data";
   std::string pricing_file;  // empty: built-in prices
   std::string log_level = "info";
@@ -73,6 +81,7 @@ struct CoordinatorConfig {
   BaseConfig base;
   LimitConfig limits;
   RetentionConfig retention;
+  UsageExportConfig usage_export;
   std::string metrics_listen;  // empty: no endpoint
 };
 

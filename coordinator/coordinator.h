@@ -21,6 +21,8 @@ class Coordinator {
 
   // HOST:PORT that the services listen on.
   const std::string& address() const;
+  // HOST:PORT of the metrics endpoint; empty without one.
+  std::string metrics_address() const;
 
   // Ends the streams, waits for running calls up to the configured grace, then stops. Running tasks go on at their
   // workers, which attach again after the next start. Idempotent.

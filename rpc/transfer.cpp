@@ -94,6 +94,7 @@ class Upload {
     v1::StatUploadRequest request;
     request.set_sha256(header_.sha256());
     request.set_size_bytes(header_.size_bytes());
+    if (header_.has_task()) *request.mutable_task() = header_.task();
     v1::StatUploadResponse response;
     ESP_TRY(from_grpc(stub_.StatUpload(&context, request, &response)));
     header_.set_offset(std::clamp<int64_t>(response.received_bytes(), 0, header_.size_bytes()));
@@ -163,6 +164,7 @@ class Download {
     v1::DownloadRequest request;
     request.set_artefact_id(artefact_id_);
     request.set_offset(received_);
+    if (options_.task != nullptr) *request.mutable_task() = *options_.task;
     const auto reader = stub_.Download(&context, request);
     const Status written = receive(*reader, file);
     if (!written.ok()) context.TryCancel();

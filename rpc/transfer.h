@@ -17,6 +17,7 @@ struct TransferOptions {
   // Seconds without any connection after which the transfer gives up with the last error.
   int patience_seconds = 60;
   std::function<void(int64_t done_bytes, int64_t total_bytes)> on_progress;
+  const v1::TaskLease* task = nullptr;  // workers: the task that reads what is downloaded
 };
 
 // What an upload is stored as; size and digest are taken from the file.

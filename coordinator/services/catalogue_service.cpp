@@ -10,64 +10,84 @@
 namespace espalier::coordinator {
 namespace {
 
-// One page of `rows`, of which one more than `wanted` were asked for; the token of the next page, empty at the end.
+// As fill_page of coordinator/paging.h, for rows that come with their number.
 template <class Message>
-std::string fill_page(CatalogueRepository::Numbered<Message>& rows, int wanted, const std::string& scope,
-                      google::protobuf::RepeatedPtrField<Message>* out) {
+std::string fill_numbered(CatalogueRepository::Numbered<Message>& rows, int wanted, const std::string& scope,
+                          google::protobuf::RepeatedPtrField<Message>* out) {
   const size_t count = std::min(rows.size(), static_cast<size_t>(wanted));
   for (size_t i = 0; i < count; ++i) *out->Add() = std::move(rows[i].second);
   return rows.size() > count ? next_token(rows[count - 1].first, scope) : "";
 }
 
-Status list_datasets(Database& database, const v1::ListDatasetsRequest& request, v1::ListDatasetsResponse* response) {
-  const std::string scope = absl::StrCat("datasets ", kLocalTenant);
+Status list_datasets(Database& database, const Caller& caller, const v1::ListDatasetsRequest& request,
+                     v1::ListDatasetsResponse* response) {
+  const std::string scope = absl::StrCat("datasets ", caller.tenant_id);
   ESP_ASSIGN(PageQuery page, parse_page(request.page(), scope));
   const int wanted = page.size++;
   ESP_ASSIGN(auto rows, database.transaction([&](soci::session& sql) {
-    return CatalogueRepository(sql).list_datasets(kLocalTenant, page);
+    return CatalogueRepository(sql).list_datasets(caller.tenant_id, page);
   }));
-  response->set_next_page_token(fill_page(rows, wanted, scope, response->mutable_datasets()));
+  response->set_next_page_token(fill_numbered(rows, wanted, scope, response->mutable_datasets()));
   return absl::OkStatus();
 }
 
-Status list_adapters(Database& database, const v1::ListAdaptersRequest& request, v1::ListAdaptersResponse* response) {
+Status list_adapters(Database& database, const Caller& caller, const v1::ListAdaptersRequest& request,
+                     v1::ListAdaptersResponse* response) {
   const std::string scope =
-      absl::StrCat("adapters ", kLocalTenant, " ", static_cast<int>(request.denoiser()), " ", request.job_id());
+      absl::StrCat("adapters ", caller.tenant_id, " ", static_cast<int>(request.denoiser()), " ", request.job_id());
   ESP_ASSIGN(PageQuery page, parse_page(request.page(), scope));
   const int wanted = page.size++;
   ESP_ASSIGN(auto rows, database.transaction([&](soci::session& sql) {
-    return CatalogueRepository(sql).list_adapters(kLocalTenant, request.denoiser(), request.job_id(), page);
+    return CatalogueRepository(sql).list_adapters(caller.tenant_id, request.denoiser(), request.job_id(), page);
   }));
-  response->set_next_page_token(fill_page(rows, wanted, scope, response->mutable_adapters()));
+  response->set_next_page_token(fill_numbered(rows, wanted, scope, response->mutable_adapters()));
   return absl::OkStatus();
 }
 
 }  // namespace
 
-grpc::Status DatasetServiceHandler::GetDataset(grpc::ServerContext*, const v1::GetDatasetRequest* request,
+grpc::Status DatasetServiceHandler::GetDataset(grpc::ServerContext* context, const v1::GetDatasetRequest* request,
                                                v1::GetDatasetResponse* response) {
-  auto dataset = database_.transaction(
-      [&](soci::session& sql) { return CatalogueRepository(sql).find_dataset(request->dataset_id(), kLocalTenant); });
-  if (dataset.ok()) *response->mutable_dataset() = *std::move(dataset);
-  return to_grpc(dataset.status());
+  return gate_.admit<v1::GetDatasetRequest>(*context, [&](const Caller& caller) -> Status {
+    ESP_ASSIGN(*response->mutable_dataset(), database_.transaction([&](soci::session& sql) {
+      return CatalogueRepository(sql).find_dataset(request->dataset_id(), caller.tenant_id);
+    }));
+    return absl::OkStatus();
+  });
 }
 
-grpc::Status DatasetServiceHandler::ListDatasets(grpc::ServerContext*, const v1::ListDatasetsRequest* request,
+grpc::Status DatasetServiceHandler::ListDatasets(grpc::ServerContext* context, const v1::ListDatasetsRequest* request,
                                                  v1::ListDatasetsResponse* response) {
-  return to_grpc(list_datasets(database_, *request, response));
+  return gate_.admit<v1::ListDatasetsRequest>(
+      *context, [&](const Caller& caller) { return list_datasets(database_, caller, *request, response); });
 }
 
-grpc::Status AdapterServiceHandler::GetAdapter(grpc::ServerContext*, const v1::GetAdapterRequest* request,
+grpc::Status AdapterServiceHandler::GetAdapter(grpc::ServerContext* context, const v1::GetAdapterRequest* request,
                                                v1::GetAdapterResponse* response) {
-  auto adapter = database_.transaction(
-      [&](soci::session& sql) { return CatalogueRepository(sql).find_adapter(request->adapter_id(), kLocalTenant); });
-  if (adapter.ok()) *response->mutable_adapter() = *std::move(adapter);
-  return to_grpc(adapter.status());
+  return gate_.admit<v1::GetAdapterRequest>(*context, [&](const Caller& caller) -> Status {
+    ESP_ASSIGN(*response->mutable_adapter(), database_.transaction([&](soci::session& sql) {
+      return CatalogueRepository(sql).find_adapter(request->adapter_id(), caller.tenant_id);
+    }));
+    return absl::OkStatus();
+  });
 }
 
-grpc::Status AdapterServiceHandler::ListAdapters(grpc::ServerContext*, const v1::ListAdaptersRequest* request,
+grpc::Status AdapterServiceHandler::ListAdapters(grpc::ServerContext* context, const v1::ListAdaptersRequest* request,
                                                  v1::ListAdaptersResponse* response) {
-  return to_grpc(list_adapters(database_, *request, response));
+  return gate_.admit<v1::ListAdaptersRequest>(
+      *context, [&](const Caller& caller) { return list_adapters(database_, caller, *request, response); });
+}
+
+grpc::Status DatasetServiceHandler::DeleteDataset(grpc::ServerContext* context, const v1::DeleteDatasetRequest* request,
+                                                  v1::DeleteDatasetResponse*) {
+  return gate_.admit<v1::DeleteDatasetRequest>(
+      *context, [&](const Caller& caller) { return removal_.delete_dataset(caller, request->dataset_id()); });
+}
+
+grpc::Status AdapterServiceHandler::DeleteAdapter(grpc::ServerContext* context, const v1::DeleteAdapterRequest* request,
+                                                  v1::DeleteAdapterResponse*) {
+  return gate_.admit<v1::DeleteAdapterRequest>(
+      *context, [&](const Caller& caller) { return removal_.delete_adapter(caller, request->adapter_id()); });
 }
 
 }  // namespace espalier::coordinator

@@ -31,72 +31,87 @@ Status follow(grpc::ServerContext& context, ChangeBoard& changes, const std::str
 
 }  // namespace
 
-grpc::Status JobServiceHandler::SubmitJob(grpc::ServerContext*, const v1::SubmitJobRequest* request,
+grpc::Status JobServiceHandler::SubmitJob(grpc::ServerContext* context, const v1::SubmitJobRequest* request,
                                           v1::SubmitJobResponse* response) {
-  auto result = desk_.submit(kLocalTenant, *request);
-  if (result.ok()) *response = *std::move(result);
-  return to_grpc(result.status());
+  return gate_.admit<v1::SubmitJobRequest>(*context, [&](const Caller& caller) -> Status {
+    ESP_ASSIGN(*response, desk_.submit(caller.tenant_id, *request));
+    return absl::OkStatus();
+  });
 }
 
-grpc::Status JobServiceHandler::GetJob(grpc::ServerContext*, const v1::GetJobRequest* request,
+grpc::Status JobServiceHandler::GetJob(grpc::ServerContext* context, const v1::GetJobRequest* request,
                                        v1::GetJobResponse* response) {
-  auto result = desk_.job(kLocalTenant, request->job_id());
-  if (result.ok()) *response->mutable_job() = *std::move(result);
-  return to_grpc(result.status());
+  return gate_.admit<v1::GetJobRequest>(*context, [&](const Caller& caller) -> Status {
+    ESP_ASSIGN(*response->mutable_job(), desk_.job(caller.tenant_id, request->job_id()));
+    return absl::OkStatus();
+  });
 }
 
-grpc::Status JobServiceHandler::ListJobs(grpc::ServerContext*, const v1::ListJobsRequest* request,
+grpc::Status JobServiceHandler::ListJobs(grpc::ServerContext* context, const v1::ListJobsRequest* request,
                                          v1::ListJobsResponse* response) {
-  auto result = desk_.list(kLocalTenant, *request);
-  if (result.ok()) *response = *std::move(result);
-  return to_grpc(result.status());
+  return gate_.admit<v1::ListJobsRequest>(*context, [&](const Caller& caller) -> Status {
+    ESP_ASSIGN(*response, desk_.list(caller.tenant_id, *request));
+    return absl::OkStatus();
+  });
 }
 
 grpc::Status JobServiceHandler::WatchJob(grpc::ServerContext* context, const v1::WatchJobRequest* request,
                                          grpc::ServerWriter<v1::JobEvent>* writer) {
-  return to_grpc(follow(*context, changes_, request->job_id(), request->after_sequence(), *writer,
-                        [&](long long after) { return desk_.events(kLocalTenant, request->job_id(), after); }));
+  return gate_.admit<v1::WatchJobRequest>(*context, [&](const Caller& caller) {
+    const auto fetch = [&](long long after) { return desk_.events(caller.tenant_id, request->job_id(), after); };
+    return follow(*context, changes_, request->job_id(), request->after_sequence(), *writer, fetch);
+  });
 }
 
-grpc::Status JobServiceHandler::CancelJob(grpc::ServerContext*, const v1::CancelJobRequest* request,
+grpc::Status JobServiceHandler::DeleteJob(grpc::ServerContext* context, const v1::DeleteJobRequest* request,
+                                          v1::DeleteJobResponse*) {
+  return gate_.admit<v1::DeleteJobRequest>(
+      *context, [&](const Caller& caller) { return removal_.delete_job(caller, request->job_id()); });
+}
+
+grpc::Status JobServiceHandler::CancelJob(grpc::ServerContext* context, const v1::CancelJobRequest* request,
                                           v1::CancelJobResponse* response) {
-  auto result = desk_.cancel(kLocalTenant, request->job_id());
-  if (result.ok()) *response->mutable_job() = *std::move(result);
-  return to_grpc(result.status());
+  return gate_.admit<v1::CancelJobRequest>(*context, [&](const Caller& caller) -> Status {
+    ESP_ASSIGN(*response->mutable_job(), desk_.cancel(caller.tenant_id, request->job_id()));
+    return absl::OkStatus();
+  });
 }
 
-grpc::Status JobServiceHandler::EstimateJob(grpc::ServerContext*, const v1::EstimateJobRequest* request,
+grpc::Status JobServiceHandler::EstimateJob(grpc::ServerContext* context, const v1::EstimateJobRequest* request,
                                             v1::EstimateJobResponse* response) {
-  auto result = desk_.estimate(*request);
-  if (result.ok()) *response = *std::move(result);
-  return to_grpc(result.status());
+  return gate_.admit<v1::EstimateJobRequest>(*context, [&](const Caller&) -> Status {
+    ESP_ASSIGN(*response, desk_.estimate(*request));
+    return absl::OkStatus();
+  });
 }
 
-grpc::Status JobServiceHandler::ListJobLogs(grpc::ServerContext*, const v1::ListJobLogsRequest* request,
+grpc::Status JobServiceHandler::ListJobLogs(grpc::ServerContext* context, const v1::ListJobLogsRequest* request,
                                             v1::ListJobLogsResponse* response) {
-  const int limit = request->max_lines() == 0 ? kLogLinesAtOnce : request->max_lines();
-  auto result = desk_.logs(kLocalTenant, request->job_id(), request->after_sequence(), limit);
-  if (result.ok()) {
-    for (v1::LogLine& line : result->items) *response->add_lines() = std::move(line);
-  }
-  return to_grpc(result.status());
+  return gate_.admit<v1::ListJobLogsRequest>(*context, [&](const Caller& caller) -> Status {
+    const int limit = request->max_lines() == 0 ? kLogLinesAtOnce : request->max_lines();
+    ESP_ASSIGN(auto tail, desk_.logs(caller.tenant_id, request->job_id(), request->after_sequence(), limit));
+    for (v1::LogLine& line : tail.items) *response->add_lines() = std::move(line);
+    return absl::OkStatus();
+  });
 }
 
 grpc::Status JobServiceHandler::StreamJobLogs(grpc::ServerContext* context, const v1::StreamJobLogsRequest* request,
                                               grpc::ServerWriter<v1::LogLine>* writer) {
-  const auto fetch = [&](long long after) {
-    return desk_.logs(kLocalTenant, request->job_id(), after, kLogLinesAtOnce);
-  };
-  return to_grpc(follow(*context, changes_, request->job_id(), request->after_sequence(), *writer, fetch));
+  return gate_.admit<v1::StreamJobLogsRequest>(*context, [&](const Caller& caller) {
+    const auto fetch = [&](long long after) {
+      return desk_.logs(caller.tenant_id, request->job_id(), after, kLogLinesAtOnce);
+    };
+    return follow(*context, changes_, request->job_id(), request->after_sequence(), *writer, fetch);
+  });
 }
 
-grpc::Status JobServiceHandler::ListJobMetrics(grpc::ServerContext*, const v1::ListJobMetricsRequest* request,
+grpc::Status JobServiceHandler::ListJobMetrics(grpc::ServerContext* context, const v1::ListJobMetricsRequest* request,
                                                v1::ListJobMetricsResponse* response) {
-  auto result = desk_.metrics(kLocalTenant, *request);
-  if (result.ok()) {
-    for (v1::MetricPoint& point : *result) *response->add_points() = std::move(point);
-  }
-  return to_grpc(result.status());
+  return gate_.admit<v1::ListJobMetricsRequest>(*context, [&](const Caller& caller) -> Status {
+    ESP_ASSIGN(auto points, desk_.metrics(caller.tenant_id, *request));
+    for (v1::MetricPoint& point : points) *response->add_points() = std::move(point);
+    return absl::OkStatus();
+  });
 }
 
 }  // namespace espalier::coordinator

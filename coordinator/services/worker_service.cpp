@@ -73,18 +73,22 @@ class WorkerServiceHandler::StreamLink final : public WorkerLink {
 };
 
 grpc::Status WorkerServiceHandler::Attach(grpc::ServerContext* context, Stream* stream) {
-  const auto link = std::make_shared<StreamLink>(*context, *stream);
+  return gate_.admit<v1::WorkerMessage>(*context, [&](const Caller&) { return attach(*context, *stream); });
+}
+
+Status WorkerServiceHandler::attach(grpc::ServerContext& context, Stream& stream) {
+  const auto link = std::make_shared<StreamLink>(context, stream);
   bool refused = false;
   {
     const std::lock_guard lock(mutex_);
     refused = closed_;
     if (!refused) links_.insert(link);
   }
-  Status status = refused ? absl::UnavailableError("the coordinator is stopping: attach again") : serve(*stream, link);
+  Status status = refused ? absl::UnavailableError("the coordinator is stopping: attach again") : serve(stream, link);
   link->join();
   const std::lock_guard lock(mutex_);
   links_.erase(link);
-  return to_grpc(link->why().value_or(status));
+  return link->why().value_or(status);
 }
 
 Status WorkerServiceHandler::serve(Stream& stream, const std::shared_ptr<StreamLink>& link) {
@@ -93,8 +97,12 @@ Status WorkerServiceHandler::serve(Stream& stream, const std::shared_ptr<StreamL
     return absl::FailedPreconditionError("the first message of a stream must be hello");
   }
   ESP_ASSIGN(const uint64_t ticket, scheduler_.attach(message.hello(), link));
+  WorkerBoard::Entry entry(workers_, message.hello());
   Status status;
-  while (status.ok() && stream.Read(&message)) status = scheduler_.receive(ticket, message);
+  while (status.ok() && stream.Read(&message)) {
+    entry.heard(message);
+    status = scheduler_.receive(ticket, message);
+  }
   scheduler_.detach(ticket);
   return status;
 }

@@ -4,7 +4,9 @@
 #include <mutex>
 #include <set>
 
+#include "coordinator/metrics/worker_board.h"
 #include "coordinator/scheduling/scheduler.h"
+#include "coordinator/tenants/gate.h"
 #include "espalier/v1/worker.grpc.pb.h"
 
 namespace espalier::coordinator {
@@ -12,7 +14,8 @@ namespace espalier::coordinator {
 // WorkerService: one Attach stream per worker, between the network and the scheduler.
 class WorkerServiceHandler final : public v1::WorkerService::Service {
  public:
-  explicit WorkerServiceHandler(Scheduler& scheduler) : scheduler_(scheduler) {}
+  WorkerServiceHandler(Gate& gate, Scheduler& scheduler, WorkerBoard& workers)
+      : gate_(gate), scheduler_(scheduler), workers_(workers) {}
   using Stream = grpc::ServerReaderWriter<v1::CoordinatorMessage, v1::WorkerMessage>;
 
   grpc::Status Attach(grpc::ServerContext* context, Stream* stream) override;
@@ -21,9 +24,12 @@ class WorkerServiceHandler final : public v1::WorkerService::Service {
 
  private:
   class StreamLink;
+  Status attach(grpc::ServerContext& context, Stream& stream);
   Status serve(Stream& stream, const std::shared_ptr<StreamLink>& link);
 
+  Gate& gate_;
   Scheduler& scheduler_;
+  WorkerBoard& workers_;
   std::mutex mutex_;  // guards the two below
   std::set<std::shared_ptr<StreamLink>> links_;
   bool closed_ = false;

@@ -29,8 +29,14 @@ class AuditLog {
   };
   void append(const Entry& entry, long long now_us);
 
+  struct Row {
+    long long number = 0;  // 1, 2, 3, …
+    long long time_us = 0;
+    Entry entry;
+    std::string sha256;  // of the row before and this one
+  };
   // Newest first; of all tenants when `tenant_id` is empty.
-  std::vector<v1::AuditEntry> list(const std::string& tenant_id, const PageQuery& page);
+  std::vector<Row> list(const std::string& tenant_id, const PageQuery& page);
 
   struct Verified {
     long long entries = 0;
@@ -42,5 +48,7 @@ class AuditLog {
  private:
   soci::session& sql_;
 };
+
+v1::AuditEntry to_proto(const AuditLog::Row& row);
 
 }  // namespace espalier::coordinator

@@ -15,6 +15,7 @@
 #include "espalier/v1/worker.grpc.pb.h"
 #include "rpc/channel.h"
 #include "rpc/status.h"
+#include "tests/coordinator/local_channel.h"
 
 namespace espalier::coordinator {
 namespace {
@@ -37,16 +38,18 @@ class ServiceTest : public ::testing::Test {
     ASSERT_TRUE(started.ok()) << started.status();
     coordinator_ = *std::move(started);
     config_.listen = coordinator_->address();  // the same port after a restart
-    channel_ = make_channel(coordinator_->address());
+    channel_ = local_channel(config_, coordinator_->address());
+    worker_channel_ = local_channel(config_, coordinator_->address(), kWorkerKeyFile);
     jobs_ = v1::JobService::NewStub(channel_);
     artefacts_ = v1::ArtefactService::NewStub(channel_);
+    worker_artefacts_ = v1::ArtefactService::NewStub(worker_channel_);
   }
 
   Result<v1::Artefact> upload(const std::string& bytes, v1::ArtefactKind kind, int64_t offset = 0,
                               const v1::TaskLease* lease = nullptr, size_t send = std::string::npos) {
     grpc::ClientContext context;
     v1::UploadResponse response;
-    const auto writer = artefacts_->Upload(&context, &response);
+    const auto writer = (lease ? worker_artefacts_ : artefacts_)->Upload(&context, &response);
     v1::UploadRequest part;
     auto* header = part.mutable_header();
     header->set_kind(kind);
@@ -142,7 +145,7 @@ class ServiceTest : public ::testing::Test {
 
   // Attaches over gRPC and does what it is told with made-up results, until `tasks` are done.
   void work(int tasks) {
-    auto stub = v1::WorkerService::NewStub(channel_);
+    auto stub = v1::WorkerService::NewStub(worker_channel_);
     grpc::ClientContext context;
     context.set_wait_for_ready(true);
     const auto stream = stub->Attach(&context);
@@ -195,9 +198,9 @@ class ServiceTest : public ::testing::Test {
   SystemClock clock_;
   CoordinatorConfig config_;
   std::unique_ptr<Coordinator> coordinator_;
-  std::shared_ptr<grpc::Channel> channel_;
+  std::shared_ptr<grpc::Channel> channel_, worker_channel_;
   std::unique_ptr<v1::JobService::Stub> jobs_;
-  std::unique_ptr<v1::ArtefactService::Stub> artefacts_;
+  std::unique_ptr<v1::ArtefactService::Stub> artefacts_, worker_artefacts_;
   grpc::Status last_watch_;
   uint64_t epoch_ = 0;
 };
@@ -338,7 +341,7 @@ TEST_F(ServiceTest, KeepsASecondCoordinatorOutOfItsFolder) {
 }
 
 TEST_F(ServiceTest, EndsWorkerStreamsWhenItStops) {
-  auto stub = v1::WorkerService::NewStub(channel_);
+  auto stub = v1::WorkerService::NewStub(worker_channel_);
   grpc::ClientContext context;
   const auto stream = stub->Attach(&context);
   stream->Write(hello());

@@ -32,13 +32,14 @@ std::string command_line_of(const fs::path& process) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
-pid_t find_process(const std::string& program, const fs::path& folder) {
+pid_t find_process(const std::string& program, const fs::path& folder, const std::string& argument) {
   for (const auto& process : fs::directory_iterator("/proc")) {
     const auto name = process.path().filename().string();
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
     const auto line = command_line_of(process.path());
     const bool is_program = line.starts_with((kPrograms / program).string() + '\0');
-    if (is_program && line.find(folder.string()) != std::string::npos) return std::stoi(name);
+    const auto has = [&](const std::string& text) { return line.find(text) != std::string::npos; };
+    if (is_program && has(folder.string()) && has(argument)) return std::stoi(name);
   }
   return 0;
 }
@@ -77,7 +78,8 @@ Output Installation::espalier(std::vector<std::string> arguments,
                               const std::function<void(const std::string&)>& on_line) const {
   arguments.insert(arguments.begin(), "espalier");
   return run_program(
-      arguments, {"ESPALIER_COORDINATOR=" + services_->coordinator(), "ESPALIER_INFERENCE=" + services_->inference()},
+      arguments, {"ESPALIER_COORDINATOR=" + services_->coordinator(), "ESPALIER_INFERENCE=" + services_->inference(),
+       "ESPALIER_KEY_FILE=" + services_->key_file().string()},
       on_line);
 }
 
@@ -89,11 +91,16 @@ std::string Installation::espalier_json(std::vector<std::string> arguments) cons
 }
 
 bool Installation::kill_program(const std::string& name) const {
+  const pid_t pid = find_program(name, "");
+  return pid != 0 && ::kill(pid, SIGKILL) == 0;
+}
+
+pid_t Installation::find_program(const std::string& name, const std::string& argument) const {
   for (int i = 0; i < 600; ++i) {
-    if (const pid_t pid = find_process(name, folder()); pid != 0) return ::kill(pid, SIGKILL) == 0;
+    if (const pid_t pid = find_process(name, folder(), argument); pid != 0) return pid;
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
-  return false;
+  return 0;
 }
 
 const Installation& installation() {

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <google/protobuf/timestamp.pb.h>
+
+#include <string>
+
+#include "client/command.h"
+#include "espalier/v1/tenants.pb.h"
+
+// The verbs under `espalier admin`: one add_… per subject.
+namespace espalier::client {
+
+void add_tenants(CLI::App& admin, Command& command);       // tenant create|list|show|suspend|resume
+void add_keys(CLI::App& admin, Command& command);          // key create|list|revoke
+void add_quotas(CLI::App& admin, Command& command);        // quota set|show
+void add_audit(CLI::App& admin, Command& command);         // audit
+void add_credit(CLI::App& admin, Command& command);        // grant, adjust, reverse, ledger verify
+void add_certificates(CLI::App& admin, Command& command);  // certificates
+
+// "operator"; "unknown" for values of another version.
+std::string role_text(v1::Role role);
+// As local_time(); "-" for an absent one.
+std::string time_text(const google::protobuf::Timestamp& time, bool present);
+
+// Several lines for a person.
+std::string describe(const v1::Tenant& tenant);
+
+}  // namespace espalier::client
