@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/config.h"
@@ -121,6 +122,23 @@ Result<Invoice> price(const PriceList& prices, const Order& order) {
     invoice.total_nanos += line.amount_nanos;
   }
   return invoice;
+}
+
+Result<int64_t> parse_dollars(const std::string& text) {
+  const bool negative = text.starts_with('-');
+  const std::string digits = text.substr(negative ? 1 : 0);
+  const size_t point = std::min(digits.find('.'), digits.size());
+  const std::string whole = digits.substr(0, point);
+  std::string fraction = point < digits.size() ? digits.substr(point + 1) : "";
+  const bool only_digits = (whole + fraction).find_first_not_of("0123456789") == std::string::npos;
+  const bool complete = !whole.empty() && (point == digits.size() || !fraction.empty());
+  int64_t nanos = 0;
+  fraction.resize(std::max<size_t>(fraction.size(), 9), '0');
+  if (!only_digits || !complete || fraction.size() > 9 || !absl::SimpleAtoi(whole + fraction, &nanos)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(text, " is not an amount of dollars such as 12.50 (at most nine decimals)"));
+  }
+  return negative ? -nanos : nanos;
 }
 
 std::string dollars(int64_t nanos) { return round_to(nanos, 10'000'000, 2); }

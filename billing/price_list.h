@@ -68,5 +68,7 @@ Result<Invoice> price(const PriceList& prices, const Order& order);
 std::string dollars(int64_t nanos);
 // "$31.9266": four decimals, half up. For lines.
 std::string dollars_precise(int64_t nanos);
+// "31.93", "-0.000000001": up to nine decimals, exactly. INVALID_ARGUMENT: anything else, or outside int64 nanos.
+Result<int64_t> parse_dollars(const std::string& text);
 
 }  // namespace espalier::billing

@@ -75,6 +75,19 @@ TEST(Dollars, RoundsHalfUp) {
   EXPECT_EQ(dollars(-1), "$0.00");
 }
 
+TEST(Dollars, AreReadExactly) {
+  const std::pair<const char*, int64_t> good[] = {{"12.50", 12'500'000'000},
+                                                  {"0", 0},
+                                                  {"1", 1'000'000'000},
+                                                  {"-0.000000001", -1},
+                                                  {"9223372036.854775807", INT64_MAX}};
+  for (const auto& [text, nanos] : good) EXPECT_EQ(parse_dollars(text).value_or(77), nanos) << text;
+  for (const char* text :
+       {"", "-", ".5", "5.", "1,5", "$1", "1e3", "--1", "0.0000000001", "9223372036.854775808", "+1"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(parse_dollars(text).status())) << text;
+  }
+}
+
 TEST(PriceList, SurvivesItsStoredForm) {
   PriceList prices;
   prices.version = "v7";
