@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -46,6 +47,14 @@ TEST_F(OneProcess, LeavesWithACheckpointOnSigterm) {
   EXPECT_TRUE(process.wait_for("checkpoint").is_object());
   EXPECT_EQ(process.finish(), kExitCancelled);
   EXPECT_FALSE(std::filesystem::exists(config.output));
+}
+
+TEST_F(OneProcess, LetsItsWaitingThreadsSleep) {
+  TrainProcess process(tiny_config(world_.path(), "waits"), {});
+  ASSERT_TRUE(process.wait_for("started").is_object());
+  std::ifstream file(absl::StrCat("/proc/", process.pid(), "/environ"));
+  const std::string environment(std::istreambuf_iterator<char>(file), {});
+  EXPECT_NE(environment.find("OMP_WAIT_POLICY="), std::string::npos);
 }
 
 TEST_F(OneProcess, CallsWrongArgumentsInvalid) {
