@@ -32,9 +32,9 @@ Status validate(const GroupAddress& address);
 // RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT. INVALID_ARGUMENT names the variable that makes no sense.
 Result<GroupAddress> group_from_environment();
 
-// All calls but send and receive are collective: every rank makes them in the same order. When a rank is gone they throw
-// StatusError UNAVAILABLE, when one is silent for the timeout DEADLINE_EXCEEDED; nothing but destruction is allowed
-// afterwards. Tensors are dense and of one device kind. Not thread-safe.
+// All calls but send and receive are collective: every rank makes them in the same order. When a rank is gone they
+// throw StatusError UNAVAILABLE, when one is silent for the timeout DEADLINE_EXCEEDED; nothing but destruction is
+// allowed afterwards. Tensors are dense and of one device kind. Not thread-safe.
 class Collective {
  public:
   // Joins the group: NCCL when `cuda` (only in builds with CUDA), else Gloo. `on_listening` is called on rank 0 with

@@ -196,8 +196,8 @@ void Loop::load(const Checkpoint& checkpoint) {
 }
 
 Status Loop::check_same_run() {
-  const json settings = {fingerprint_,         config_.steps,         config_.validate_every, config_.checkpoint_every,
-                         config_.micro_batch,  config_.micro_tokens,  config_.item_tokens};
+  const json settings = {fingerprint_,        config_.steps,        config_.validate_every, config_.checkpoint_every,
+                         config_.micro_batch, config_.micro_tokens, config_.item_tokens};
   if (const auto ranks = ranks_that_differ(flat_.values(), settings.dump(), collective_); ranks > 0) {
     return absl::FailedPreconditionError(
         absl::StrCat("the ranks do not train the same: the arguments, the dataset or the base of ", ranks, " of ",
@@ -236,8 +236,8 @@ Status Loop::restore() {
       text = state.dump();
     }
   }
-  const auto answer = broadcast_text(status.ok() ? text : "!" + std::string(status.message()), collective_,
-                                     flat_.values().device());
+  const auto answer =
+      broadcast_text(status.ok() ? text : "!" + std::string(status.message()), collective_, flat_.values().device());
   if (answer.starts_with('!')) return absl::FailedPreconditionError(answer.substr(1));
   collective_.broadcast(flat_.values());
   if (!answer.empty()) take_state(json::parse(answer));
@@ -261,8 +261,7 @@ BatchPlan Loop::plan_of(const std::vector<SampleRef>& samples) const {
     tokens[slot] = config_.item_tokens[static_cast<size_t>(samples[slot].item)];
   }
   const int64_t micro = config_.micro_batch > 0 ? config_.micro_batch : (config_.batch_size + world - 1) / world;
-  return plan_batch(tokens, micro, config_.item_tokens.empty() ? 0 : config_.micro_tokens,
-                    static_cast<int>(world));
+  return plan_batch(tokens, micro, config_.item_tokens.empty() ? 0 : config_.micro_tokens, static_cast<int>(world));
 }
 
 void Loop::accumulate_gradients() {

@@ -17,9 +17,9 @@
 #include "train/random.h"
 #include "train/schedule.h"
 
-// The optimisation loop, the same for adapters and for whole networks: items -> batches -> loss -> gradients -> sum over
-// the ranks -> clip -> AdamW -> parameters to all ranks -> checkpoint. What is trained and how a loss is made come from
-// the caller:
+// The optimisation loop, the same for adapters and for whole networks: items -> batches -> loss -> gradients -> sum
+// over the ranks -> clip -> AdamW -> parameters to all ranks -> checkpoint. What is trained and how a loss is made come
+// from the caller:
 //
 //   std::vector<Parameter> trained = …;                       // float32 leaves, names as in the state dict
 //   auto loss = [&](std::span<const SampleRef> samples) { return …; };   // scalar mean over the samples, with graph
@@ -36,16 +36,16 @@ struct Parameter {
 };
 
 struct LoopConfig {
-  int64_t steps = 1000;     // updates
-  int64_t batch_size = 8;   // samples of an update over all ranks
+  int64_t steps = 1000;    // updates
+  int64_t batch_size = 8;  // samples of an update over all ranks
   // Samples of one loss call. While this does not depend on the number of ranks, neither does any bit of the result (on
   // CPUs of one kind, with equal threads). 0: one call per rank, which makes results differ by rounding.
   int64_t micro_batch = 0;
   // For items of different sizes: tokens of each item, >= 1 (empty: all equal), and the most of one loss call (0: any).
   std::vector<int64_t> item_tokens;
   int64_t micro_tokens = 0;
-  uint64_t seed = 0;        //
-  Schedule schedule;        // learning rate by step
+  uint64_t seed = 0;  //
+  Schedule schedule;  // learning rate by step
   double beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0.01;
   double max_grad_norm = 1.0;
   double clip_percentile = 95;  // of the last 1000 norms, once there are so many
@@ -103,9 +103,9 @@ struct LoopResult {
 };
 
 // Trains to the end. Afterwards the parameters hold the final weights, or their average when ema_decay > 0.
-// `repeats` has one entry >= 1 per item: how often an epoch shows it. Every rank calls it with equal arguments (checked:
-// FAILED_PRECONDITION); rank 0 alone reads and writes checkpoints. Loss calls count by their samples; a rank without
-// samples in an update still joins. A run may go on from its checkpoint with another number of ranks.
+// `repeats` has one entry >= 1 per item: how often an epoch shows it. Every rank calls it with equal arguments
+// (checked: FAILED_PRECONDITION); rank 0 alone reads and writes checkpoints. Loss calls count by their samples; a rank
+// without samples in an update still joins. A run may go on from its checkpoint with another number of ranks.
 // CANCELLED: stopped on any rank, after a checkpoint. UNAVAILABLE, DEADLINE_EXCEEDED: another rank is lost (see
 // Collective). DATA_LOSS: the ranks' parameters differ at a checkpoint, which is then not written.
 Result<LoopResult> run_loop(const LoopConfig& config, std::vector<Parameter> parameters,

@@ -27,8 +27,8 @@ namespace {
 
 using nlohmann::json;
 
-// A loss call is the smallest piece of an update that a rank can take. Its size never depends on the number of ranks, so
-// that no bit of the result does. Fewer tokens than these are not worth the fixed cost of a call.
+// A loss call is the smallest piece of an update that a rank can take. Its size never depends on the number of ranks,
+// so that no bit of the result does. Fewer tokens than these are not worth the fixed cost of a call.
 constexpr int64_t kTokensPerCall = 256;
 
 // The device of this rank: its GPU where the build and the machine have one.
@@ -59,8 +59,8 @@ class AdapterTraining {
   at::Tensor encode(int64_t item, int64_t view);
   at::Tensor latents_of(std::span<const SampleRef> samples);
   LoopConfig loop_config() const;
-  LoopHooks hooks();
-  ValidationReport validation_loss();
+  LoopHooks hooks(Collective& collective);
+  ValidationReport validation_loss(Collective& collective);
   Result<TrainResult> finish(const LoopResult& loop);
   bool leads() const { return config_.group.rank == 0; }
   void emit(const json& event) const {
@@ -171,7 +171,7 @@ FlowTask AdapterTraining::flow_task() {
   return task;
 }
 
-ValidationReport AdapterTraining::validation_loss() {
+ValidationReport AdapterTraining::validation_loss(Collective& collective) {
   auto task = flow_task();
   task.conditions = [this](std::span<const SampleRef> samples) {
     std::vector<at::Tensor> tokens;
@@ -184,7 +184,7 @@ ValidationReport AdapterTraining::validation_loss() {
   for (size_t i = 0; i < validation_views_.size(); ++i) {
     samples.push_back({0, static_cast<int64_t>(i), validation_views_[i].item});
   }
-  return fixed_noise_loss(task, samples, std::max(loop_config().micro_batch, int64_t{1}));
+  return fixed_noise_loss(task, samples, loop_config().micro_batch, collective, device_);
 }
 
 LoopConfig AdapterTraining::loop_config() const {
@@ -192,10 +192,9 @@ LoopConfig AdapterTraining::loop_config() const {
   LoopConfig loop;
   loop.steps = config_.steps;
   loop.batch_size = config_.batch_size.value_or(stage_.batch_size[tier_index(config_.resolution)]);
-  loop.micro_batch =
-      config_.micro_batch > 0
-          ? config_.micro_batch
-          : std::clamp<int64_t>(kTokensPerCall / (side * side * side), 1, loop.batch_size);
+  loop.micro_batch = config_.micro_batch > 0
+                         ? config_.micro_batch
+                         : std::clamp<int64_t>(kTokensPerCall / (side * side * side), 1, loop.batch_size);
   loop.seed = config_.seed;
   loop.schedule.kind = config_.schedule == "cosine" ? Schedule::Kind::kCosine : Schedule::Kind::kConstant;
   loop.schedule.learning_rate = config_.learning_rate;
@@ -221,7 +220,7 @@ LoopConfig AdapterTraining::loop_config() const {
   return loop;
 }
 
-LoopHooks AdapterTraining::hooks() {
+LoopHooks AdapterTraining::hooks(Collective& collective) {
   LoopHooks hooks;
   hooks.on_start = [this](int64_t resumed_at) {
     // The one event of every rank: whoever started it knows that it has joined.
@@ -231,16 +230,16 @@ LoopHooks AdapterTraining::hooks() {
   };
   hooks.on_step = [this](const StepReport& step) {
     record({{"event", "step"},
-          {"step", step.step},
-          {"total", config_.steps},
-          {"loss", step.loss},
-          {"lr", step.learning_rate},
-          {"grad_norm", step.grad_norm},
-          {"seconds_per_step", step.seconds_per_step},
-          {"eta_seconds", step.eta_seconds}});
+            {"step", step.step},
+            {"total", config_.steps},
+            {"loss", step.loss},
+            {"lr", step.learning_rate},
+            {"grad_norm", step.grad_norm},
+            {"seconds_per_step", step.seconds_per_step},
+            {"eta_seconds", step.eta_seconds}});
     if (step.skipped) warn(absl::StrCat("step ", step.step, ": the gradient was not finite, no update was made"));
   };
-  hooks.validate = [this] { return validation_loss(); };
+  hooks.validate = [this, &collective] { return validation_loss(collective); };
   hooks.on_validation = [this](std::string_view when, int64_t step, const ValidationReport& report) {
     json losses = json::object();
     for (size_t i = 0; i < report.times.size(); ++i) {
@@ -325,7 +324,7 @@ Result<TrainResult> AdapterTraining::run(std::stop_token stop) {
   for (auto& [name, tensor] : adapter_.named_tensors()) parameters.push_back({name, tensor});
   const auto task = flow_task();
   const auto loss = [&](std::span<const SampleRef> samples) { return flow_loss(task, samples); };
-  ESP_ASSIGN(const auto loop, run_loop(loop_config(), std::move(parameters), data_->repeats(), loss, hooks(),
+  ESP_ASSIGN(const auto loop, run_loop(loop_config(), std::move(parameters), data_->repeats(), loss, hooks(*collective),
                                        *collective, std::move(stop)));
   auto result = finish(loop);
   leave(*collective);

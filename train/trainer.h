@@ -67,8 +67,8 @@ struct TrainResult {
 // checkpoint, log, result). Must not throw.
 using EventCallback = std::function<void(const nlohmann::json&)>;
 
-// Trains and writes the adapter, alone or as one rank of a group: all ranks take the same config but for `group`; rank 0
-// reads and writes files, and tells the events (the others only `started` and warnings).
+// Trains and writes the adapter, alone or as one rank of a group: all ranks take the same config but for `group`; rank
+// 0 reads and writes files, and tells the events (the others only `started` and warnings).
 //
 // CANCELLED: `stop` was set; a checkpoint was written first (when there is a folder for it), so the same call goes on
 // from there. INVALID_ARGUMENT: config, dataset or base do not fit together. Errors of a group: see run_loop and

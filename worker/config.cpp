@@ -84,9 +84,10 @@ void describe(WorkerConfig& config, ConfigTable& table) {
   table.text("programs", &config.programs, "Folder of the task programs; empty: the one this program is in.");
   table.integer("slots", &config.slots, 1, 64, "Tasks at a time.");
   table.integer("threads_per_task", &config.threads_per_task, 0, 1024, "CPU threads of a task; 0: cores / slots.");
-  table.list("devices", &config.devices, {},
-             "GPUs of this worker, as CUDA_VISIBLE_DEVICES names them; slot i gets the i-th, in turn. Empty: a task sees "
-             "all that the worker sees.");
+  table.list(
+      "devices", &config.devices, {},
+      "GPUs of this worker, as CUDA_VISIBLE_DEVICES names them; slot i gets the i-th, in turn. Empty: a task sees "
+      "all that the worker sees.");
   table.text("advertise_address", &config.advertise_address,
              "Host or address where other workers reach this one when they train together; empty: this machine's "
              "address on the way to the coordinator.");

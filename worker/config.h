@@ -23,11 +23,11 @@ struct WorkerConfig {
   int slots = 1;                               // tasks at a time
   int threads_per_task = 0;                    // CPU threads of a child; 0: cores / slots
   std::vector<std::string> devices;            // GPUs, shared out to the slots in turn; empty: each task sees all
-  std::string advertise_address;               // where other workers reach this one; empty: on the way to the coordinator
+  std::string advertise_address;  // where other workers reach this one; empty: on the way to the coordinator
   std::chrono::milliseconds rendezvous_timeout = std::chrono::minutes(10);  // for a gang's members to come
   std::chrono::milliseconds answer_timeout = std::chrono::minutes(10);      // silence after which a member is lost
   Bytes disk_limit{uint64_t{50} << 30};                                     // of cached inputs and leftovers of tasks
-  std::chrono::milliseconds stop_grace = std::chrono::seconds(30);  // between SIGTERM and SIGKILL of a child
+  std::chrono::milliseconds stop_grace = std::chrono::seconds(30);          // between SIGTERM and SIGKILL of a child
   std::string log_level = "info";
   std::string log_format = "text";
 };
@@ -35,7 +35,8 @@ struct WorkerConfig {
 // Rows of all settings, bound to `config`.
 void describe(WorkerConfig& config, ConfigTable& table);
 
-// Fills what is empty (the advertised address too), makes paths absolute and their folders. INVALID_ARGUMENT lists every fault, one per line.
+// Fills what is empty (the advertised address too), makes paths absolute and their folders. INVALID_ARGUMENT lists
+// every fault, one per line.
 Status complete(WorkerConfig& config);
 
 // With the key of the file. INVALID_ARGUMENT: the file does not hold one.

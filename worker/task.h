@@ -16,9 +16,9 @@ using Report = std::function<void(v1::WorkerMessage)>;
 
 // How a running task is spoken to.
 struct TaskControl {
-  std::stop_token stop;      // end the child with a checkpoint; task_finished is then `cancelled`
-  std::atomic<bool>& over;   // no other attempt will come: what it left for one may go
-  int slot = 0;              // 0..slots-1: which of the worker's devices it has
+  std::stop_token stop;     // end the child with a checkpoint; task_finished is then `cancelled`
+  std::atomic<bool>& over;  // no other attempt will come: what it left for one may go
+  int slot = 0;             // 0..slots-1: which of the worker's devices it has
 };
 
 // What all tasks of a worker share; outlives them.

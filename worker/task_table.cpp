@@ -39,7 +39,8 @@ void TaskTable::assign(const v1::AssignTask& task) {
   auto entry = std::make_shared<Entry>();
   entry->lease = lease;
   const std::lock_guard lock(mutex_);
-  for (auto it = entries_.lower_bound({lease.task_id(), 0}); it != entries_.end() && it->first.first == lease.task_id(); ++it) {
+  for (auto it = entries_.lower_bound({lease.task_id(), 0}); it != entries_.end() && it->first.first == lease.task_id();
+       ++it) {
     if (it->second->lease.fencing_token() < lease.fencing_token()) it->second->end_in_silence();
   }
   entry->slot = free_slot();

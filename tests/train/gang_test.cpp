@@ -100,7 +100,8 @@ TEST_F(Gang, NoticesARankThatHangs) {
 }
 
 TEST_F(Gang, NamesTheRankThatNeverComes) {
-  TrainProcess first(config("lonely"), {"--world-size", "3", "--rendezvous", "127.0.0.1:0", "--rendezvous-timeout", "2"});
+  TrainProcess first(config("lonely"),
+                     {"--world-size", "3", "--rendezvous", "127.0.0.1:0", "--rendezvous-timeout", "2"});
   const int port = first.wait_for("rendezvous")["port"];
   TrainProcess second(config("lonely"), {"--world-size", "3", "--member", "1", "--rendezvous",
                                          absl::StrCat("127.0.0.1:", port), "--rendezvous-timeout", "2"});

@@ -104,7 +104,8 @@ void write_dataset(const Form& form, const fs::path& folder, int objects) {
   manifest.render.views = form.views;
   manifest.render.size = form.side;
   manifest.stages["sparse_structure"] = {true, objects, ""};
-  manifest.folders = {{"ss_latent", dataset::ss_latent_folder("random", manifest.ss_resolution)}, {"render_cond", "renders_cond"}};
+  manifest.folders = {{"ss_latent", dataset::ss_latent_folder("random", manifest.ss_resolution)},
+                      {"render_cond", "renders_cond"}};
   for (int i = 0; i < objects; ++i) {
     dataset::ObjectRecord object;
     object.sha256 = sha256_hex(absl::StrCat("object ", i));

@@ -51,8 +51,9 @@ std::vector<std::string> environment_of(const WorkerConfig& config, int slot) {
 }
 
 TEST(TaskCommand, MemberZeroListensOnTheAdvertisedAddress) {
-  EXPECT_THAT(line_of(config(), training(0)),
-              HasSubstr("--world-size 4 --member 0 --rendezvous 10.0.0.7:0 --rendezvous-timeout 600 --answer-timeout 91"));
+  EXPECT_THAT(
+      line_of(config(), training(0)),
+      HasSubstr("--world-size 4 --member 0 --rendezvous 10.0.0.7:0 --rendezvous-timeout 600 --answer-timeout 91"));
 }
 
 TEST(TaskCommand, OtherMembersGoToMemberZero) {

@@ -15,7 +15,8 @@ v1::AssignTask task(const std::string& id, uint64_t token, int member = 0) {
   return result;
 }
 
-// A task that tells its slot, runs until it is stopped, then reports its end: cancelled when no other attempt will come.
+// A task that tells its slot, runs until it is stopped, then reports its end: cancelled when no other attempt will
+// come.
 void run_until_stopped(const v1::AssignTask& task, const Report& report, const TaskControl& control) {
   v1::WorkerMessage started;
   started.mutable_task_started()->set_resumed_at_step(control.slot);

@@ -28,7 +28,8 @@ class WorkspaceTest : public testing::Test {
 };
 
 TEST_F(WorkspaceTest, RemovesTheLongestUnusedFirst) {
-  const auto oldest = file("cache/a.zip", 9), middle = file("tasks/task_1/checkpoint", 5), newest = file("cache/b.zip", 1);
+  const auto oldest = file("cache/a.zip", 9), middle = file("tasks/task_1/checkpoint", 5),
+             newest = file("cache/b.zip", 1);
   Workspace(folder_.path(), 3 * 1024).trim();
   EXPECT_TRUE(fs::exists(oldest)) << "all fit";
   Workspace(folder_.path(), 2 * 1024).trim();
