@@ -3,10 +3,12 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <iostream>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/board.h"
+#include "client/call.h"
 #include "client/command.h"
 #include "client/job_view.h"
 #include "client/watch.h"
@@ -23,6 +25,7 @@ struct DownloadOptions {
   std::string job_id;
   std::filesystem::path folder = ".";
   bool dataset = false;
+  bool logs = false;
 };
 
 struct File {
@@ -40,13 +43,30 @@ Result<std::string> dataset_artefact(const Command& command, const std::string& 
   return response.dataset().artefact_id();
 }
 
-Result<std::vector<File>> files_of(const Command& command, const v1::Job& job, bool with_dataset) {
+// Log files of the job; of several with one name the newest.
+Status add_logs(const Command& command, const std::string& job_id, std::vector<File>& files) {
+  v1::ListArtefactsRequest request;
+  request.set_job_id(job_id);
+  request.set_kind(v1::ARTEFACT_KIND_LOG);
+  std::set<std::string> names;
+  constexpr int kMostLogs = 1000;
+  return call_pages(command, &v1::ArtefactService::Stub::ListArtefacts, request, kMostLogs, [&](const auto& response) {
+    for (const auto& artefact : response.artefacts()) {
+      const std::string name = std::filesystem::path(artefact.file_name()).filename();
+      if (names.insert(name).second) files.push_back({artefact.artefact_id(), name});
+    }
+    return response.artefacts_size();
+  });
+}
+
+Result<std::vector<File>> files_of(const Command& command, const v1::Job& job, const DownloadOptions& options) {
   std::vector<File> files;
   for (const auto& status : job.denoisers()) {
     if (!status.has_adapter()) continue;
     files.push_back({status.adapter().artefact_id(), denoiser_text(status.denoiser()) + ".safetensors"});
   }
-  if (with_dataset && !job.preparation().dataset_id().empty()) {
+  if (options.logs) ESP_TRY(add_logs(command, job.job_id(), files));
+  if (options.dataset && !job.preparation().dataset_id().empty()) {
     ESP_ASSIGN(const auto artefact, dataset_artefact(command, job.preparation().dataset_id()));
     files.push_back({artefact, "dataset.zip"});
   }
@@ -59,7 +79,7 @@ Result<std::vector<File>> files_of(const Command& command, const v1::Job& job, b
 
 Status download(const Command& command, const DownloadOptions& options) {
   ESP_ASSIGN(const auto job, get_job(command, options.job_id));
-  ESP_ASSIGN(const auto files, files_of(command, job, options.dataset));
+  ESP_ASSIGN(const auto files, files_of(command, job, options));
   std::error_code error;
   std::filesystem::create_directories(options.folder, error);
   if (error) return absl::InvalidArgumentError(absl::StrCat(options.folder.string(), ": ", error.message()));
@@ -84,11 +104,12 @@ Status download(const Command& command, const DownloadOptions& options) {
 }  // namespace
 
 void add_download(CLI::App& app, Command& command) {
-  auto* verb = app.add_subcommand("download", "Fetch a job's adapters, and its prepared dataset");
+  auto* verb = app.add_subcommand("download", "Fetch a job's adapters, its prepared dataset and its logs");
   auto options = std::make_shared<DownloadOptions>();
   verb->add_option("job", options->job_id, "Job id")->required();
   verb->add_option("-o,--output", options->folder, "Folder to write to")->capture_default_str();
   verb->add_flag("--dataset", options->dataset, "Also the prepared dataset (dataset.zip), for further jobs");
+  verb->add_flag("--logs", options->logs, "Also the course of each training: metrics.jsonl and TensorBoard events");
   verb->callback([&command, options] { command.run = [&command, options] { return download(command, *options); }; });
 }
 
