@@ -1,10 +1,13 @@
 #include "coordinator/jobs/job_desk.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/sha256.h"
+#include "coordinator/billing/job_price.h"
+#include "coordinator/billing/ledger.h"
 #include "coordinator/jobs/catalogue_repository.h"
 #include "coordinator/jobs/event_repository.h"
 #include "coordinator/jobs/job_repository.h"
@@ -32,18 +35,22 @@ std::string content_digest(v1::SubmitJobRequest request) {
 
 Result<v1::SubmitJobResponse> JobDesk::submit(const std::string& tenant_id, v1::SubmitJobRequest request) {
   *request.mutable_spec() = with_defaults(request.spec());
+  if (request.priority() == v1::PRIORITY_UNSPECIFIED) request.set_priority(v1::PRIORITY_NORMAL);
   ESP_TRY(invalid_fields(validate_submit(request, base_)));
   const std::string digest = content_digest(request);
-  auto response =
-      parts_.database.transaction([&](soci::session& sql) { return submit_checked(sql, tenant_id, request, digest); });
+  std::optional<WorkChange> change;
+  const Scheduler::Admission admission(parts_.scheduler, tenant_id, request.spec().world_size());
+  auto response = parts_.database.transaction(
+      [&](soci::session& sql) { return submit_checked(sql, tenant_id, request, digest, admission.status(), change); });
   ESP_TRY(response.status());
-  if (!request.validate_only() && !response->duplicate()) parts_.scheduler.wake();
+  if (change) parts_.scheduler.submitted(*change);
   add_waiting_reason(*response->mutable_job());
   return response;
 }
 
 Result<v1::SubmitJobResponse> JobDesk::submit_checked(soci::session& sql, const std::string& tenant_id,
-                                                      const v1::SubmitJobRequest& request, const std::string& digest) {
+                                                      const v1::SubmitJobRequest& request, const std::string& digest,
+                                                      const Status& room, std::optional<WorkChange>& change) {
   v1::SubmitJobResponse response;
   ESP_ASSIGN(const auto earlier, JobRepository(sql).find_by_request(tenant_id, request.request_id()));
   if (earlier) {
@@ -56,6 +63,7 @@ Result<v1::SubmitJobResponse> JobDesk::submit_checked(soci::session& sql, const 
     response.set_duplicate(true);
     return response;
   }
+  ESP_TRY(room);
   ESP_ASSIGN(const v1::Dataset reused, check_source(sql, tenant_id, request.spec()));
   JobRecord job;
   job.id = new_id("job");
@@ -64,16 +72,20 @@ Result<v1::SubmitJobResponse> JobDesk::submit_checked(soci::session& sql, const 
   job.request_sha256 = digest;
   job.name = request.name();
   job.spec = request.spec();
+  job.priority = request.priority();
+  job.expected_objects = request.expected_objects();
   job.prices = prices_;
   job.warnings = spec_warnings(request.spec(), base_);
   ESP_ASSIGN(job.estimate,
-             price_of(request.spec(), request.expected_objects(), /*reused=*/!reused.dataset_id().empty()));
+             job_price(prices_, job.spec, job.expected_objects, /*reused=*/!reused.dataset_id().empty()));
   if (request.validate_only()) {
+    ESP_TRY(Ledger(sql, parts_.clock.now_us()).admits(job, /*reused=*/!reused.dataset_id().empty()));
     job.id.clear();
     job.create_us = parts_.clock.now_us();
   } else {
-    ESP_TRY(Lifecycle(sql, leases_, base_.name, parts_.clock.now_us()).create(job, reused));
-    ESP_ASSIGN(job, JobRepository(sql).find(job.id, tenant_id));
+    Lifecycle life(sql, leases_, base_.name, parts_.clock.now_us());
+    ESP_TRY(life.create(job, reused));
+    change = life.change(job);
   }
   ESP_ASSIGN(*response.mutable_job(), describe_job(sql, job));
   return response;
@@ -106,18 +118,6 @@ Result<v1::Dataset> JobDesk::check_source(soci::session& sql, const std::string&
   return dataset;
 }
 
-Result<v1::Cost> JobDesk::price_of(const v1::TrainingSpec& spec, int objects, bool reused) const {
-  billing::Order order{.objects = objects, .reused = reused, .denoisers = {}};
-  order.rank = spec.rank();
-  order.resolution = spec.resolution();
-  order.steps = spec.steps();
-  for (const int denoiser : spec.denoisers()) {
-    order.denoisers.push_back(*from_proto(static_cast<v1::Denoiser>(denoiser)));
-  }
-  ESP_ASSIGN(const billing::Invoice invoice, billing::price(prices_, order));
-  return to_proto(invoice);
-}
-
 Result<v1::EstimateJobResponse> JobDesk::estimate(const v1::EstimateJobRequest& request) const {
   const v1::TrainingSpec spec = with_defaults(request.spec());
   std::vector<FieldFault> faults = validate_spec(spec, base_, "spec", /*source_required=*/false);
@@ -127,13 +127,14 @@ Result<v1::EstimateJobResponse> JobDesk::estimate(const v1::EstimateJobRequest& 
   ESP_TRY(invalid_fields(faults));
   v1::EstimateJobResponse response;
   const bool reused = request.reused_dataset() || spec.has_dataset_id();
-  ESP_ASSIGN(*response.mutable_cost(), price_of(spec, request.objects(), reused));
+  ESP_ASSIGN(*response.mutable_cost(), job_price(prices_, spec, request.objects(), reused));
   for (const std::string& warning : spec_warnings(spec, base_)) response.add_warnings(warning);
   return response;
 }
 
 void JobDesk::add_waiting_reason(v1::Job& job) {
   if (is_final(job.state()) || job.state() == v1::JOB_STATE_CANCELLING) return;
+  if (job.state() == v1::JOB_STATE_QUEUED) job.set_queue_position(parts_.scheduler.queue_position(job.job_id()));
   const auto is = [](v1::StageState wanted) {
     return [wanted](const v1::DenoiserStatus& status) { return status.state() == wanted; };
   };
@@ -148,7 +149,7 @@ void JobDesk::add_waiting_reason(v1::Job& job) {
   if (!job.preparation().error().empty() || failed != stages.end()) {
     job.set_waiting_for("the next attempt after a failure");
   } else {
-    job.set_waiting_for(parts_.scheduler.waiting_reason());
+    job.set_waiting_for(parts_.scheduler.waiting_reason(job.job_id()));
   }
 }
 
@@ -167,7 +168,7 @@ Result<v1::ListJobsResponse> JobDesk::list(const std::string& tenant_id, const v
   std::vector<v1::JobState> states;
   for (const int state : request.states()) states.push_back(static_cast<v1::JobState>(state));
   const int wanted = page.size++;  // one more tells whether there is a next page
-  return parts_.database.transaction([&](soci::session& sql) -> Result<v1::ListJobsResponse> {
+  auto listed = parts_.database.transaction([&](soci::session& sql) -> Result<v1::ListJobsResponse> {
     ESP_ASSIGN(const std::vector<JobRecord> jobs, JobRepository(sql).list(tenant_id, states, page));
     v1::ListJobsResponse response;
     for (size_t i = 0; i < std::min(jobs.size(), static_cast<size_t>(wanted)); ++i) {
@@ -178,6 +179,10 @@ Result<v1::ListJobsResponse> JobDesk::list(const std::string& tenant_id, const v
     }
     return response;
   });
+  if (listed.ok()) {
+    for (v1::Job& job : *listed->mutable_jobs()) add_waiting_reason(job);
+  }
+  return listed;
 }
 
 Result<v1::Job> JobDesk::cancel(const std::string& tenant_id, const std::string& job_id) {

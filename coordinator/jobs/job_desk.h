@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,9 +44,9 @@ class JobDesk {
 
  private:
   Result<v1::SubmitJobResponse> submit_checked(soci::session& sql, const std::string& tenant_id,
-                                               const v1::SubmitJobRequest& request, const std::string& digest);
+                                               const v1::SubmitJobRequest& request, const std::string& digest,
+                                               const Status& room, std::optional<WorkChange>& change);
   Result<v1::Dataset> check_source(soci::session& sql, const std::string& tenant_id, const v1::TrainingSpec& spec);
-  Result<v1::Cost> price_of(const v1::TrainingSpec& spec, int objects, bool reused) const;
   void add_waiting_reason(v1::Job& job);
 
   const Parts parts_;

@@ -13,12 +13,13 @@ namespace {
 
 constexpr const char* kColumns =
     "number, id, tenant_id, request_id, request_sha256, name, state, spec_json, prices_json, estimate_json, cost_json, "
-    "dataset_id, error, warnings_json, create_us, start_us, end_us, last_sequence, last_log_sequence";
+    "dataset_id, error, warnings_json, create_us, start_us, end_us, last_sequence, last_log_sequence, "
+    "priority, expected_objects";
 
 // One row as the database has it.
 struct Row {
   JobRecord job;
-  int state = 0;
+  int state = 0, priority = 0;
   std::string spec, prices, estimate, cost, warnings;
 
   void bind(soci::statement& statement) {
@@ -34,11 +35,14 @@ struct Row {
     for (long long* value : {&job.create_us, &job.start_us, &job.end_us, &job.last_sequence, &job.last_log_sequence}) {
       statement.exchange(into(*value));
     }
+    statement.exchange(into(priority));
+    statement.exchange(into(job.expected_objects));
   }
 
   Result<JobRecord> decode() const {
     JobRecord out = job;
     out.state = static_cast<v1::JobState>(state);
+    out.priority = static_cast<v1::Priority>(priority);
     ESP_TRY(parse_json(spec, &out.spec));
     ESP_TRY(parse_json(estimate, &out.estimate));
     ESP_TRY(parse_json(cost, &out.cost));
@@ -72,18 +76,21 @@ std::string cost_json(const JobRecord& job) { return job.end_us == 0 ? "" : to_j
 
 }  // namespace
 
-void JobRepository::insert(const JobRecord& job) {
+void JobRepository::insert(JobRecord& job) {
   using soci::use;
-  const int state = job.state;
+  const int state = job.state, priority = job.priority;
   const std::string spec = to_json(job.spec), prices = job.prices.to_json(), estimate = to_json(job.estimate);
   const std::string cost = cost_json(job), warnings = nlohmann::json(job.warnings).dump();
   sql_ << "INSERT INTO jobs (id, tenant_id, request_id, request_sha256, name, state, spec_json, prices_json, "
           "estimate_json, cost_json, dataset_id, error, warnings_json, create_us, start_us, end_us, last_sequence, "
-          "last_log_sequence) VALUES (:id, :tenant, :request, :sha, :name, :state, :spec, :prices, :estimate, :cost, "
-          ":dataset, :error, :warnings, :created, :started, :ended, :sequence, :log)",
+          "last_log_sequence, priority, expected_objects) VALUES (:id, :tenant, :request, :sha, :name, :state, :spec, "
+          ":prices, :estimate, :cost, "
+          ":dataset, :error, :warnings, :created, :started, :ended, :sequence, :log, :priority, :objects)",
       use(job.id), use(job.tenant_id), use(job.request_id), use(job.request_sha256), use(job.name), use(state),
       use(spec), use(prices), use(estimate), use(cost), use(job.dataset_id), use(job.error), use(warnings),
-      use(job.create_us), use(job.start_us), use(job.end_us), use(job.last_sequence), use(job.last_log_sequence);
+      use(job.create_us), use(job.start_us), use(job.end_us), use(job.last_sequence), use(job.last_log_sequence),
+      use(priority), use(job.expected_objects);
+  sql_ << "SELECT last_insert_rowid()", soci::into(job.number);
 }
 
 void JobRepository::update(const JobRecord& job) {
@@ -101,7 +108,7 @@ Result<JobRecord> JobRepository::find(const std::string& id, const std::string& 
   std::string query = absl::StrCat("SELECT ", kColumns, " FROM jobs WHERE id = :id");
   std::vector<std::string> texts = {id};
   if (!tenant_id.empty()) {
-    query += " AND tenant_id = :tenant";
+    query += " AND tenant_id = :tenant AND delete_us = 0";
     texts.push_back(tenant_id);
   }
   ESP_ASSIGN(std::vector<JobRecord> jobs, select(sql_, query, texts));
@@ -121,7 +128,7 @@ Result<std::optional<JobRecord>> JobRepository::find_by_request(const std::strin
 
 Result<std::vector<JobRecord>> JobRepository::list(const std::string& tenant_id,
                                                    const std::vector<v1::JobState>& states, const PageQuery& page) {
-  std::string query = absl::StrCat("SELECT ", kColumns, " FROM jobs WHERE tenant_id = :tenant");
+  std::string query = absl::StrCat("SELECT ", kColumns, " FROM jobs WHERE tenant_id = :tenant AND delete_us = 0");
   if (!states.empty()) {  // numbers of an enum: nothing to escape
     query += absl::StrCat(
         " AND state IN (",
@@ -134,12 +141,26 @@ Result<std::vector<JobRecord>> JobRepository::list(const std::string& tenant_id,
   return select(sql_, query, {tenant_id});
 }
 
-int JobRepository::queued_before(long long number) {
-  int count = 0;
-  const int queued = v1::JOB_STATE_QUEUED;
-  sql_ << "SELECT COUNT(*) FROM jobs WHERE state = :state AND number < :number", soci::into(count), soci::use(queued),
-      soci::use(number);
-  return count;
+std::vector<UnfinishedJob> JobRepository::unfinished() {
+  UnfinishedJob job;
+  int priority = 0, state = 0;
+  soci::statement statement =
+      (sql_.prepare
+           << "SELECT id, tenant_id, priority, create_us, number, state, expected_objects FROM jobs WHERE state IN ("
+           << absl::StrJoin({static_cast<int>(v1::JOB_STATE_QUEUED), static_cast<int>(v1::JOB_STATE_PREPARING),
+                             static_cast<int>(v1::JOB_STATE_TRAINING), static_cast<int>(v1::JOB_STATE_CANCELLING)},
+                            ", ")
+           << ") ORDER BY number",
+       soci::into(job.id), soci::into(job.tenant_id), soci::into(priority), soci::into(job.create_us),
+       soci::into(job.number), soci::into(state), soci::into(job.expected_objects));
+  statement.execute();
+  std::vector<UnfinishedJob> jobs;
+  while (statement.fetch()) {
+    job.priority = static_cast<v1::Priority>(priority);
+    job.state = static_cast<v1::JobState>(state);
+    jobs.push_back(job);
+  }
+  return jobs;
 }
 
 }  // namespace espalier::coordinator

@@ -19,23 +19,35 @@ struct PageQuery {
   int size = 50;
 };
 
+// What scheduling needs to know of a job.
+struct UnfinishedJob {
+  std::string id;
+  std::string tenant_id;
+  v1::Priority priority = v1::PRIORITY_NORMAL;
+  v1::JobState state = v1::JOB_STATE_QUEUED;
+  long long create_us = 0;
+  long long number = 0;
+  int expected_objects = 0;
+};
+
 // Jobs in the open transaction of `sql`. Make one per transaction. Database errors are exceptions that
 // Database::transaction turns into a Status.
 class JobRepository {
  public:
   explicit JobRepository(soci::session& sql) : sql_(sql) {}
 
-  void insert(const JobRecord& job);
+  // Gives the job its number.
+  void insert(JobRecord& job);
   // Writes everything that can change after the insert.
   void update(const JobRecord& job);
-  // NOT_FOUND also for another tenant's job. `tenant_id` empty: any tenant (internal use).
+  // NOT_FOUND also for another tenant's job and a deleted one. `tenant_id` empty: any job (internal use).
   Result<JobRecord> find(const std::string& id, const std::string& tenant_id);
   Result<std::optional<JobRecord>> find_by_request(const std::string& tenant_id, const std::string& request_id);
   // `states` empty: all.
   Result<std::vector<JobRecord>> list(const std::string& tenant_id, const std::vector<v1::JobState>& states,
                                       const PageQuery& page);
-  // Queued jobs of all tenants submitted before it.
-  int queued_before(long long number);
+  // All jobs that have not ended, in order of submission.
+  std::vector<UnfinishedJob> unfinished();
 
  private:
   soci::session& sql_;

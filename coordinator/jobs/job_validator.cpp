@@ -15,11 +15,6 @@ namespace {
 
 constexpr double kFarFromAdvice = 5;  // factor
 
-bool is_request_id(const std::string& text) {
-  return text.size() >= 8 && text.size() <= 64 &&
-         std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_'; });
-}
-
 // Collects faults of one spec.
 class SpecCheck {
  public:
@@ -101,6 +96,9 @@ class SpecCheck {
     if (spec_.batch_size() < 0 || spec_.batch_size() > 64) {
       fault("batch_size", absl::StrCat(spec_.batch_size(), " is not in 1 to 64 (or 0 for the default)"));
     }
+    if (spec_.world_size() < 1 || spec_.world_size() > 64) {
+      fault("world_size", absl::StrCat(spec_.world_size(), " is not in 1 to 64"));
+    }
     const int interval = spec_.checkpoint_interval_steps();
     if (interval != 0 && (interval < 10 || interval > 10'000)) {
       fault("checkpoint_interval_steps", absl::StrCat(interval, " is not in 10 to 10000 (or 0 for the default)"));
@@ -128,12 +126,18 @@ class SpecCheck {
 
 }  // namespace
 
+bool is_request_id(const std::string& text) {
+  return text.size() >= 8 && text.size() <= 64 &&
+         std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_'; });
+}
+
 v1::TrainingSpec with_defaults(v1::TrainingSpec spec) {
   if (spec.resolution() == 0) spec.set_resolution(512);
   if (spec.rank() == 0) spec.set_rank(32);
   if (!spec.has_learning_rate()) spec.set_learning_rate(1e-4);
   if (spec.steps() == 0) spec.set_steps(1000);
   if (!spec.has_seed()) spec.set_seed(0);
+  if (spec.world_size() == 0) spec.set_world_size(1);
   return spec;
 }
 
@@ -146,6 +150,9 @@ std::vector<FieldFault> validate_submit(const v1::SubmitJobRequest& request, con
   std::vector<FieldFault> faults = validate_spec(request.spec(), base, "spec", /*source_required=*/true);
   if (!is_request_id(request.request_id())) {
     faults.push_back({"request_id", "must be 8 to 64 characters of letters, digits, '-' and '_'"});
+  }
+  if (!v1::Priority_IsValid(request.priority())) {
+    faults.push_back({"priority", absl::StrCat(static_cast<int>(request.priority()), " is not LOW, NORMAL or HIGH")});
   }
   if (request.name().size() > 200) faults.push_back({"name", "is longer than 200 bytes"});
   if (request.expected_objects() < 0 || request.expected_objects() > 1'000'000) {

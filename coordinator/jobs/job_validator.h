@@ -9,6 +9,9 @@
 
 namespace espalier::coordinator {
 
+// What a client may name a request: 8 to 64 characters of [A-Za-z0-9_-].
+bool is_request_id(const std::string& text);
+
 // The spec with every default filled in. Call before validating.
 v1::TrainingSpec with_defaults(v1::TrainingSpec spec);
 

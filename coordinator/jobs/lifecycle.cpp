@@ -4,6 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "coordinator/billing/job_price.h"
+#include "coordinator/billing/ledger.h"
 #include "coordinator/clock.h"
 #include "coordinator/jobs/catalogue_repository.h"
 #include "coordinator/jobs/event_repository.h"
@@ -15,44 +17,57 @@
 #include "coordinator/storage/artefact_repository.h"
 
 namespace espalier::coordinator {
-namespace {
+namespace {}  // namespace
 
-TaskRecord new_task(const JobRecord& job, v1::Denoiser denoiser, int position, v1::StageState state) {
+TaskRecord new_task(const JobRecord& job, TaskKind kind, v1::StageState state) {
   TaskRecord task;
   task.id = new_id("task");
   task.job_id = job.id;
   task.tenant_id = job.tenant_id;
-  task.denoiser = denoiser;
-  task.position = position;
+  task.kind = kind;
   task.state = state;
-  task.training.set_total_steps(denoiser == v1::DENOISER_UNSPECIFIED ? 0 : job.spec.steps());
   return task;
 }
-
-bool contains(const v1::Dataset& dataset, v1::Denoiser denoiser) {
-  return std::find(dataset.denoisers().begin(), dataset.denoisers().end(), denoiser) != dataset.denoisers().end();
-}
-
-}  // namespace
 
 Status Lifecycle::create(JobRecord& job, const v1::Dataset& reused) {
   const bool prepares = reused.dataset_id().empty();
   job.dataset_id = reused.dataset_id();
   job.create_us = now_us_;
   JobRepository jobs(sql_);
-  TaskRepository tasks(sql_);
   jobs.insert(job);
-  if (prepares) tasks.insert(new_task(job, v1::DENOISER_UNSPECIFIED, 0, v1::STAGE_STATE_WAITING));
+  ESP_TRY(Ledger(sql_, now_us_).submitted(job, /*reused=*/!prepares));
+  if (prepares) add_task(new_task(job, TaskKind::kPreparation, v1::STAGE_STATE_WAITING));
   int position = 0;
   for (const int denoiser : job.spec.denoisers()) {
-    const auto state = prepares ? v1::STAGE_STATE_PENDING : v1::STAGE_STATE_WAITING;
-    tasks.insert(new_task(job, static_cast<v1::Denoiser>(denoiser), ++position, state));
+    TaskRecord task = new_task(job, TaskKind::kTraining, prepares ? v1::STAGE_STATE_PENDING : v1::STAGE_STATE_WAITING);
+    task.denoiser = static_cast<v1::Denoiser>(denoiser);
+    task.position = ++position;
+    task.ranks = std::max(job.spec.world_size(), 1);
+    task.training.set_total_steps(job.spec.steps());
+    add_task(task);
   }
   v1::JobEvent event;
   event.mutable_state_changed()->set_state(v1::JOB_STATE_QUEUED);
   EventRepository(sql_).append(job, event, now_us_);
   jobs.update(job);
   return absl::OkStatus();
+}
+
+void Lifecycle::add_task(const TaskRecord& task) {
+  TaskRepository(sql_).insert(task);
+  touch(task);
+}
+
+void Lifecycle::touch(const TaskRecord& task) {
+  const auto same = std::find_if(touched_.begin(), touched_.end(), [&](const auto& t) { return t.id == task.id; });
+  if (same == touched_.end())
+    touched_.push_back(task);
+  else
+    *same = task;
+}
+
+WorkChange Lifecycle::change(const JobRecord& job) const {
+  return {{job.id, job.tenant_id, job.priority, job.state, job.create_us, job.number, job.expected_objects}, touched_};
 }
 
 Status Lifecycle::move_job(JobRecord& job, v1::JobState state, const std::string& error) {
@@ -62,7 +77,10 @@ Status Lifecycle::move_job(JobRecord& job, v1::JobState state, const std::string
   }
   job.state = state;
   job.error = error;
-  if (is_final(state)) job.end_us = now_us_;
+  if (is_final(state)) {
+    job.end_us = now_us_;
+    ESP_TRY(charge(job));
+  }
   v1::JobEvent event;
   event.mutable_state_changed()->set_state(state);
   event.mutable_state_changed()->set_error(error);
@@ -83,21 +101,31 @@ void Lifecycle::emit_stage(JobRecord& job, const TaskRecord& task, int resumed_a
   JobRepository(sql_).update(job);
 }
 
-Status Lifecycle::move_task(JobRecord& job, TaskRecord& task, v1::StageState state, const std::string& error,
-                            int resumed_at_step) {
+Status Lifecycle::tell_stage(JobRecord& job, const TaskRecord& task, int resumed_at_step) {
+  const bool shared = task.is_shard() || task.kind == TaskKind::kMerge;
+  if (shared) return tell_shared_stage(job, task);
+  emit_stage(job, task, resumed_at_step);
+  return absl::OkStatus();
+}
+
+Status Lifecycle::move_task(JobRecord& job, TaskRecord& task, v1::StageState state, const std::string& error) {
   if (!can_move(task.state, state)) {
     return absl::InternalError(absl::StrCat("task ", task.id, " cannot go from ", v1::StageState_Name(task.state),
                                             " to ", v1::StageState_Name(state)));
   }
   task.state = state;
   task.error = error;
+  task.members.clear();
+  task.rendezvous_until_us = 0;
   if (is_final(state)) drop_checkpoint(task);
-  TaskRepository(sql_).update(task);
-  emit_stage(job, task, resumed_at_step);
-  return absl::OkStatus();
+  TaskRepository tasks(sql_);
+  tasks.put_members(task);
+  tasks.update(task);
+  touch(task);
+  return tell_stage(job, task, /*resumed_at_step=*/0);
 }
 
-Status Lifecycle::lease(JobRecord& job, TaskRecord& task, const std::string& worker_id) {
+Status Lifecycle::lease(JobRecord& job, TaskRecord& task, const std::vector<std::string>& worker_ids) {
   if (!can_move(task.state, v1::STAGE_STATE_RUNNING)) {
     return absl::InternalError(absl::StrCat("task ", task.id, " is not waiting"));
   }
@@ -105,10 +133,19 @@ Status Lifecycle::lease(JobRecord& job, TaskRecord& task, const std::string& wor
   task.state = v1::STAGE_STATE_RUNNING;
   ++task.attempt;
   task.fencing_token = tasks.next_fencing_token();
-  task.worker_id = worker_id;
-  task.lease_until_us = now_us_ + std::chrono::microseconds(leases_.time).count();
+  task.worker_id = worker_ids[0];
+  task.world_size = static_cast<int>(worker_ids.size());
+  if (!task.is_preparation()) task.training.set_world_size(task.world_size);
+  task.master_port = 0;
+  if (task.world_size > 1) task.rendezvous_until_us = rendezvous_end();
+  for (int member = 0; member < task.world_size; ++member) {
+    const auto state = member == 0 ? MemberState::kAssigned : MemberState::kReserved;
+    task.members.push_back({member, worker_ids[static_cast<size_t>(member)], state});
+  }
   tasks.update(task);
+  tasks.put_members(task);
   tasks.open_attempt(task, now_us_);
+  touch(task);
   if (job.state != v1::JOB_STATE_QUEUED) return absl::OkStatus();
   job.start_us = now_us_;
   return move_job(job, task.is_preparation() ? v1::JOB_STATE_PREPARING : v1::JOB_STATE_TRAINING);
@@ -118,8 +155,8 @@ Status Lifecycle::started(JobRecord& job, TaskRecord& task, int resumed_at_step)
   task.error.clear();
   if (!task.is_preparation()) task.training.set_step(resumed_at_step);
   TaskRepository(sql_).update(task);
-  emit_stage(job, task, resumed_at_step);
-  return absl::OkStatus();
+  touch(task);
+  return tell_stage(job, task, resumed_at_step);
 }
 
 Status Lifecycle::check_output(const JobRecord& job, const std::string& artefact_id, v1::ArtefactKind kind,
@@ -130,57 +167,7 @@ Status Lifecycle::check_output(const JobRecord& job, const std::string& artefact
       absl::StrCat("artefact ", artefact_id, " is not a ", v1::ArtefactKind_Name(kind), " that this job has stored"));
 }
 
-Status Lifecycle::prepared(JobRecord& job, TaskRecord& task, const v1::PreprocessResult& result) {
-  if (job.state == v1::JOB_STATE_CANCELLING) return stopped(job, task);
-  ArtefactRecord artefact;
-  ESP_TRY(check_output(job, result.artefact_id(), v1::ARTEFACT_KIND_PREPARED_DATASET, &artefact));
-  if (result.objects() < 1) return absl::InvalidArgumentError("the preparation has no usable object");
-  if (result.resolution() != job.spec.resolution()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the dataset has resolution ", result.resolution(), ", the job wants ", job.spec.resolution()));
-  }
-  CatalogueRepository catalogue(sql_);
-  v1::Dataset dataset;
-  dataset.set_dataset_id(new_id("dat"));
-  dataset.set_artefact_id(artefact.id);
-  dataset.set_content_id(result.content_id());
-  dataset.set_resolution(result.resolution());
-  *dataset.mutable_denoisers() = result.denoisers();
-  dataset.set_objects(result.objects());
-  for (const auto& object : catalogue.failed_objects(job.id)) *dataset.add_failed_objects() = object;
-  dataset.set_job_id(job.id);
-  *dataset.mutable_create_time() = to_timestamp(now_us_);
-  dataset.set_base(base_name_);
-  catalogue.insert_dataset(job.tenant_id, dataset);
-
-  job.dataset_id = dataset.dataset_id();
-  job.warnings.insert(job.warnings.end(), result.warnings().begin(), result.warnings().end());
-  task.preparation.set_reused(result.reused());
-  TaskRepository(sql_).close_attempt(task, now_us_, "succeeded");
-  ESP_TRY(move_task(job, task, v1::STAGE_STATE_SUCCEEDED));
-  v1::JobEvent event;
-  *event.mutable_dataset_ready()->mutable_dataset() = dataset;
-  EventRepository(sql_).append(job, event, now_us_);
-  ESP_TRY(move_job(job, v1::JOB_STATE_TRAINING));
-  return release_trainings(job, dataset);
-}
-
-Status Lifecycle::release_trainings(JobRecord& job, const v1::Dataset& dataset) {
-  ESP_ASSIGN(std::vector<TaskRecord> tasks, TaskRepository(sql_).of_job(job.id));
-  for (TaskRecord& task : tasks) {
-    if (task.is_preparation()) continue;
-    if (contains(dataset, task.denoiser)) {
-      ESP_TRY(move_task(job, task, v1::STAGE_STATE_WAITING));
-    } else {
-      ESP_TRY(move_task(job, task, v1::STAGE_STATE_FAILED,
-                        absl::StrCat("the dataset has nothing to train ", denoiser_name(task.denoiser), " from")));
-    }
-  }
-  return settle(job);
-}
-
 Status Lifecycle::trained(JobRecord& job, TaskRecord& task, const v1::TrainResult& result) {
-  if (job.state == v1::JOB_STATE_CANCELLING) return stopped(job, task);
   ArtefactRecord artefact;
   ESP_TRY(check_output(job, result.artefact_id(), v1::ARTEFACT_KIND_ADAPTER, &artefact));
   v1::Adapter adapter;
@@ -214,7 +201,6 @@ Status Lifecycle::trained(JobRecord& job, TaskRecord& task, const v1::TrainResul
 }
 
 Status Lifecycle::failed(JobRecord& job, TaskRecord& task, const std::string& error, bool permanent) {
-  if (job.state == v1::JOB_STATE_CANCELLING) return stopped(job, task);
   ++task.failures;
   TaskRepository(sql_).close_attempt(task, now_us_, absl::StrCat("failed: ", error));
   if (permanent || task.failures >= leases_.max_attempts) {
@@ -228,7 +214,6 @@ Status Lifecycle::failed(JobRecord& job, TaskRecord& task, const std::string& er
 }
 
 Status Lifecycle::handed_back(JobRecord& job, TaskRecord& task) {
-  if (job.state == v1::JOB_STATE_CANCELLING) return stopped(job, task);
   TaskRepository(sql_).close_attempt(task, now_us_, "handed back");
   return move_task(job, task, v1::STAGE_STATE_WAITING);
 }
@@ -244,10 +229,14 @@ Status Lifecycle::cancel(JobRecord& job) {
   ESP_ASSIGN(std::vector<TaskRecord> tasks, TaskRepository(sql_).of_job(job.id));
   bool running = false;
   for (TaskRecord& task : tasks) {
-    running |= task.state == v1::STAGE_STATE_RUNNING;
-    if (task.state != v1::STAGE_STATE_PENDING && task.state != v1::STAGE_STATE_WAITING) continue;
-    ESP_TRY(move_task(job, task, v1::STAGE_STATE_CANCELLED));
+    if (task.state == v1::STAGE_STATE_RUNNING) {
+      running = true;
+      drop_reserved(task);
+    } else if (!is_final(task.state)) {
+      ESP_TRY(move_task(job, task, v1::STAGE_STATE_CANCELLED));
+    }
   }
+  if (!running) drop_parts(tasks);
   return move_job(job, running ? v1::JOB_STATE_CANCELLING : v1::JOB_STATE_CANCELLED);
 }
 
@@ -273,12 +262,10 @@ void Lifecycle::drop_checkpoint(TaskRecord& task) {
 Status Lifecycle::settle(JobRecord& job) {
   ESP_ASSIGN(std::vector<TaskRecord> tasks, TaskRepository(sql_).of_job(job.id));
   if (job.state == v1::JOB_STATE_CANCELLING) return settle_cancelled(job, tasks);
-  if (tasks[0].is_preparation() && tasks[0].state == v1::STAGE_STATE_FAILED) {
-    for (TaskRecord& task : tasks) {
-      if (!task.is_preparation()) ESP_TRY(move_task(job, task, v1::STAGE_STATE_SKIPPED));
-    }
-    return move_job(job, v1::JOB_STATE_FAILED, absl::StrCat("preparation: ", tasks[0].error));
-  }
+  const auto failed = std::find_if(tasks.begin(), tasks.end(), [](const TaskRecord& task) {
+    return task.is_preparation() && task.state == v1::STAGE_STATE_FAILED;
+  });
+  if (failed != tasks.end()) return settle_unprepared(job, tasks, failed->error);
   const bool done =
       std::all_of(tasks.begin(), tasks.end(), [](const TaskRecord& task) { return is_final(task.state); });
   return done ? settle_trained(job, tasks) : absl::OkStatus();
@@ -287,7 +274,9 @@ Status Lifecycle::settle(JobRecord& job) {
 Status Lifecycle::settle_cancelled(JobRecord& job, std::vector<TaskRecord>& tasks) {
   const bool running = std::any_of(tasks.begin(), tasks.end(),
                                    [](const TaskRecord& task) { return task.state == v1::STAGE_STATE_RUNNING; });
-  return running ? absl::OkStatus() : move_job(job, v1::JOB_STATE_CANCELLED);
+  if (running) return absl::OkStatus();
+  drop_parts(tasks);
+  return move_job(job, v1::JOB_STATE_CANCELLED);
 }
 
 Status Lifecycle::settle_trained(JobRecord& job, const std::vector<TaskRecord>& tasks) {
@@ -302,44 +291,26 @@ Status Lifecycle::settle_trained(JobRecord& job, const std::vector<TaskRecord>& 
       errors.push_back(absl::StrCat(denoiser_name(task.denoiser), ": ", task.error));
   }
   if (succeeded == 0) return move_job(job, v1::JOB_STATE_FAILED, absl::StrJoin(errors, "; "));
-  ESP_TRY(set_cost(job, tasks));
   if (succeeded == wanted) return move_job(job, v1::JOB_STATE_SUCCEEDED);
   return move_job(job, v1::JOB_STATE_PARTIALLY_SUCCEEDED, absl::StrJoin(errors, "; "));
 }
 
-Status Lifecycle::set_cost(JobRecord& job, const std::vector<TaskRecord>& tasks) {
-  ESP_ASSIGN(const v1::Dataset dataset, CatalogueRepository(sql_).find_dataset(job.dataset_id, job.tenant_id));
-  billing::Order order{.objects = dataset.objects(), .reused = job.spec.has_dataset_id(), .denoisers = {}};
-  order.rank = job.spec.rank();
-  order.resolution = job.spec.resolution();
-  order.steps = job.spec.steps();
-  for (const TaskRecord& task : tasks) {
-    if (task.is_preparation())
-      order.reused = task.preparation.reused();
-    else if (task.state == v1::STAGE_STATE_SUCCEEDED)
-      order.denoisers.push_back(*from_proto(task.denoiser));
+Status Lifecycle::charge(JobRecord& job) {
+  const bool some_succeeded =
+      job.state == v1::JOB_STATE_SUCCEEDED || job.state == v1::JOB_STATE_PARTIALLY_SUCCEEDED;
+  const bool pays_cancelled =
+      job.state == v1::JOB_STATE_CANCELLED && job.prices.cancel_policy == billing::kCancelCompletedStages;
+  if ((some_succeeded || pays_cancelled) && !job.dataset_id.empty()) {
+    ESP_ASSIGN(const v1::Dataset dataset, CatalogueRepository(sql_).find_dataset(job.dataset_id, job.tenant_id));
+    ESP_ASSIGN(const std::vector<TaskRecord> tasks, TaskRepository(sql_).of_job(job.id));
+    std::vector<v1::Denoiser> trained;
+    for (const TaskRecord& task : tasks) {
+      if (!task.is_preparation() && task.state == v1::STAGE_STATE_SUCCEEDED) trained.push_back(task.denoiser);
+    }
+    ESP_ASSIGN(job.cost, job_price(job.prices, job.spec, trained, dataset.objects(),
+                                   /*reused=*/preparation_status(job, tasks).reused()));
   }
-  ESP_ASSIGN(const billing::Invoice invoice, billing::price(job.prices, order));
-  job.cost = to_proto(invoice);
-  return absl::OkStatus();
-}
-
-v1::Cost to_proto(const billing::Invoice& invoice) {
-  v1::Cost cost;
-  cost.set_total_nanos(invoice.total_nanos);
-  cost.set_price_version(invoice.price_version);
-  for (const billing::Line& line : invoice.lines) {
-    v1::CostLine* out = cost.add_lines();
-    const bool training = line.kind == billing::Line::Kind::kTraining;
-    out->set_kind(training ? v1::COST_KIND_TRAINING : v1::COST_KIND_PREPARATION);
-    if (training) out->set_denoiser(to_proto(line.denoiser));
-    out->set_quantity(line.quantity);
-    out->set_unit_nanos(line.unit_nanos);
-    out->set_multiplier_numerator(line.multiplier_numerator);
-    out->set_multiplier_denominator(line.multiplier_denominator);
-    out->set_amount_nanos(line.amount_nanos);
-  }
-  return cost;
+  return Ledger(sql_, now_us_).ended(job);
 }
 
 }  // namespace espalier::coordinator

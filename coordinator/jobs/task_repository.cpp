@@ -9,34 +9,37 @@ namespace espalier::coordinator {
 namespace {
 
 constexpr const char* kSelect =
-    "SELECT t.number, t.id, t.job_id, t.tenant_id, t.denoiser, t.position, t.state, t.attempt, t.failures, "
-    "t.fencing_token, t.worker_id, t.lease_until_us, t.not_before_us, t.checkpoint_artefact_id, t.checkpoint_step, "
-    "t.progress_json, t.error FROM tasks t ";
+    "SELECT t.number, t.id, t.job_id, t.tenant_id, t.kind, t.denoiser, t.shard, t.shards, t.ranks, t.position, "
+    "t.state, "
+    "t.attempt, t.failures, t.world_size, t.master_port, t.checkpoint_step, t.fencing_token, t.rendezvous_until_us, "
+    "t.not_before_us, t.worker_id, t.checkpoint_artefact_id, t.output_artefact_id, t.progress_json, t.error FROM tasks "
+    "t ";
 
 struct Row {
   TaskRecord task;
-  int denoiser = 0, state = 0;
+  int kind = 0, denoiser = 0, state = 0;
   std::string progress;
 
   void bind(soci::statement& statement) {
     using soci::into;
     statement.exchange(into(task.number));
     for (std::string* text : {&task.id, &task.job_id, &task.tenant_id}) statement.exchange(into(*text));
-    for (int* value : {&denoiser, &task.position, &state, &task.attempt, &task.failures}) {
+    for (int* value : {&kind, &denoiser, &task.shard, &task.shards, &task.ranks, &task.position, &state, &task.attempt,
+                       &task.failures, &task.world_size, &task.master_port, &task.checkpoint_step}) {
       statement.exchange(into(*value));
     }
-    statement.exchange(into(task.fencing_token));
-    statement.exchange(into(task.worker_id));
-    statement.exchange(into(task.lease_until_us));
-    statement.exchange(into(task.not_before_us));
-    statement.exchange(into(task.checkpoint_artefact_id));
-    statement.exchange(into(task.checkpoint_step));
-    statement.exchange(into(progress));
-    statement.exchange(into(task.error));
+    for (long long* value : {&task.fencing_token, &task.rendezvous_until_us, &task.not_before_us}) {
+      statement.exchange(into(*value));
+    }
+    for (std::string* text :
+         {&task.worker_id, &task.checkpoint_artefact_id, &task.output_artefact_id, &progress, &task.error}) {
+      statement.exchange(into(*text));
+    }
   }
 
   Result<TaskRecord> decode() const {
     TaskRecord out = task;
+    out.kind = static_cast<TaskKind>(kind);
     out.denoiser = static_cast<v1::Denoiser>(denoiser);
     out.state = static_cast<v1::StageState>(state);
     if (out.is_preparation())
@@ -49,6 +52,19 @@ struct Row {
 
 std::string progress_json(const TaskRecord& task) {
   return task.is_preparation() ? to_json(task.preparation) : to_json(task.training);
+}
+
+void load_members(soci::session& sql, TaskRecord& task) {
+  MemberRecord member;
+  int state = 0;
+  soci::statement statement =
+      (sql.prepare << "SELECT member, worker_id, state FROM members WHERE task_id = :task ORDER BY member",
+       soci::into(member.member), soci::into(member.worker_id), soci::into(state), soci::use(task.id));
+  statement.execute();
+  while (statement.fetch()) {
+    member.state = static_cast<MemberState>(state);
+    task.members.push_back(member);
+  }
 }
 
 // Rows of kSelect + `rest`, whose one text parameter, if any, is `text`. Numbers in `rest` are ours: nothing to escape.
@@ -66,6 +82,9 @@ Result<std::vector<TaskRecord>> select(soci::session& sql, const std::string& re
     ESP_ASSIGN(TaskRecord task, row.decode());
     tasks.push_back(std::move(task));
   }
+  for (TaskRecord& task : tasks) {
+    if (task.state == v1::STAGE_STATE_RUNNING) load_members(sql, task);
+  }
   return tasks;
 }
 
@@ -73,29 +92,43 @@ Result<std::vector<TaskRecord>> select(soci::session& sql, const std::string& re
 
 void TaskRepository::insert(const TaskRecord& task) {
   using soci::use;
-  const int denoiser = task.denoiser, state = task.state;
+  const int kind = static_cast<int>(task.kind), denoiser = task.denoiser, state = task.state;
   const std::string progress = progress_json(task);
-  sql_ << "INSERT INTO tasks (id, job_id, tenant_id, denoiser, position, state, attempt, failures, fencing_token, "
-          "worker_id, lease_until_us, not_before_us, checkpoint_artefact_id, checkpoint_step, progress_json, error) "
-          "VALUES (:id, :job, :tenant, :denoiser, :position, :state, :attempt, :failures, :token, :worker, :lease, "
-          ":not_before, :checkpoint, :step, :progress, :error)",
-      use(task.id), use(task.job_id), use(task.tenant_id), use(denoiser), use(task.position), use(state),
-      use(task.attempt), use(task.failures), use(task.fencing_token), use(task.worker_id), use(task.lease_until_us),
-      use(task.not_before_us), use(task.checkpoint_artefact_id), use(task.checkpoint_step), use(progress),
-      use(task.error);
+  sql_ << "INSERT INTO tasks (id, job_id, tenant_id, kind, denoiser, shard, shards, ranks, position, state, attempt, "
+          "failures, fencing_token, world_size, master_port, rendezvous_until_us, worker_id, not_before_us, "
+          "checkpoint_artefact_id, checkpoint_step, output_artefact_id, progress_json, error) VALUES (:id, :job, "
+          ":tenant, :kind, :denoiser, :shard, :shards, :ranks, :position, :state, :attempt, :failures, :token, :world, "
+          ":port, :rendezvous, :worker, :not_before, :checkpoint, :step, :output, :progress, :error)",
+      use(task.id), use(task.job_id), use(task.tenant_id), use(kind), use(denoiser), use(task.shard), use(task.shards),
+      use(task.ranks), use(task.position), use(state), use(task.attempt), use(task.failures), use(task.fencing_token),
+      use(task.world_size), use(task.master_port), use(task.rendezvous_until_us), use(task.worker_id),
+      use(task.not_before_us), use(task.checkpoint_artefact_id), use(task.checkpoint_step),
+      use(task.output_artefact_id), use(progress), use(task.error);
 }
 
 void TaskRepository::update(const TaskRecord& task) {
   using soci::use;
-  const int state = task.state;
+  const int kind = static_cast<int>(task.kind), state = task.state;
   const std::string progress = progress_json(task);
-  sql_ << "UPDATE tasks SET state = :state, attempt = :attempt, failures = :failures, fencing_token = :token, "
-          "worker_id = :worker, lease_until_us = :lease, not_before_us = :not_before, "
-          "checkpoint_artefact_id = :checkpoint, checkpoint_step = :step, progress_json = :progress, error = :error "
-          "WHERE id = :id",
-      use(state), use(task.attempt), use(task.failures), use(task.fencing_token), use(task.worker_id),
-      use(task.lease_until_us), use(task.not_before_us), use(task.checkpoint_artefact_id), use(task.checkpoint_step),
-      use(progress), use(task.error), use(task.id);
+  sql_ << "UPDATE tasks SET kind = :kind, shard = :shard, shards = :shards, state = :state, attempt = :attempt, "
+          "failures = :failures, fencing_token = :token, world_size = :world, master_port = :port, "
+          "rendezvous_until_us = :rendezvous, worker_id = :worker, not_before_us = :not_before, "
+          "checkpoint_artefact_id = :checkpoint, checkpoint_step = :step, output_artefact_id = :output, "
+          "progress_json = :progress, error = :error WHERE id = :id",
+      use(kind), use(task.shard), use(task.shards), use(state), use(task.attempt), use(task.failures),
+      use(task.fencing_token), use(task.world_size), use(task.master_port), use(task.rendezvous_until_us),
+      use(task.worker_id), use(task.not_before_us), use(task.checkpoint_artefact_id), use(task.checkpoint_step),
+      use(task.output_artefact_id), use(progress), use(task.error), use(task.id);
+}
+
+void TaskRepository::put_members(const TaskRecord& task) {
+  using soci::use;
+  sql_ << "DELETE FROM members WHERE task_id = :task", use(task.id);
+  for (const MemberRecord& member : task.members) {
+    const int state = static_cast<int>(member.state);
+    sql_ << "INSERT INTO members (task_id, member, worker_id, state) VALUES (:task, :member, :worker, :state)",
+        use(task.id), use(member.member), use(member.worker_id), use(state);
+  }
 }
 
 Result<TaskRecord> TaskRepository::find(const std::string& id) {
@@ -105,34 +138,19 @@ Result<TaskRecord> TaskRepository::find(const std::string& id) {
 }
 
 Result<std::vector<TaskRecord>> TaskRepository::of_job(const std::string& job_id) {
-  return select(sql_, "WHERE t.job_id = :job ORDER BY t.position", &job_id);
+  return select(sql_, "WHERE t.job_id = :job ORDER BY t.position, t.kind, t.shard", &job_id);
 }
 
-Result<std::vector<TaskRecord>> TaskRepository::ready(long long now_us, int limit) {
-  return select(
-      sql_,
-      absl::StrCat("JOIN jobs j ON j.id = t.job_id WHERE t.state = ", static_cast<int>(v1::STAGE_STATE_WAITING),
-                   " AND t.not_before_us <= ", now_us, " ORDER BY j.number, t.position LIMIT ", limit),
-      nullptr);
-}
-
-Result<std::vector<TaskRecord>> TaskRepository::running_on(const std::string& worker_id) {
+Result<std::vector<TaskRecord>> TaskRepository::unfinished() {
   return select(sql_,
-                absl::StrCat("WHERE t.worker_id = :worker AND t.state = ", static_cast<int>(v1::STAGE_STATE_RUNNING),
-                             " ORDER BY t.number"),
-                &worker_id);
-}
-
-Result<std::vector<TaskRecord>> TaskRepository::with_lease_before(long long now_us) {
-  return select(sql_,
-                absl::StrCat("WHERE t.state = ", static_cast<int>(v1::STAGE_STATE_RUNNING), " AND t.lease_until_us < ",
-                             now_us, " ORDER BY t.number"),
+                absl::StrCat("WHERE t.state IN (", static_cast<int>(v1::STAGE_STATE_WAITING), ", ",
+                             static_cast<int>(v1::STAGE_STATE_RUNNING), ") ORDER BY t.number"),
                 nullptr);
 }
 
-void TaskRepository::extend_all_leases(long long until_us) {
-  const int running = v1::STAGE_STATE_RUNNING;
-  sql_ << "UPDATE tasks SET lease_until_us = :until WHERE state = :state", soci::use(until_us), soci::use(running);
+Result<std::vector<TaskRecord>> TaskRepository::running_on(const std::string& worker_id) {
+  return select(sql_, "WHERE t.id IN (SELECT task_id FROM members WHERE worker_id = :worker) ORDER BY t.number",
+                &worker_id);
 }
 
 long long TaskRepository::next_fencing_token() {
@@ -144,15 +162,28 @@ long long TaskRepository::next_fencing_token() {
 
 void TaskRepository::open_attempt(const TaskRecord& task, long long now_us) {
   using soci::use;
-  sql_ << "INSERT INTO attempts (task_id, attempt, fencing_token, worker_id, start_us, end_us, outcome) VALUES "
-          "(:task, :attempt, :token, :worker, :started, 0, '')",
-      use(task.id), use(task.attempt), use(task.fencing_token), use(task.worker_id), use(now_us);
+  sql_ << "INSERT INTO attempts (task_id, attempt, fencing_token, worker_id, ranks, start_us, end_us, outcome) VALUES "
+          "(:task, :attempt, :token, :worker, :ranks, :started, 0, '')",
+      use(task.id), use(task.attempt), use(task.fencing_token), use(task.worker_id), use(task.world_size), use(now_us);
 }
 
 void TaskRepository::close_attempt(const TaskRecord& task, long long now_us, const std::string& outcome) {
   using soci::use;
   sql_ << "UPDATE attempts SET end_us = :ended, outcome = :outcome WHERE task_id = :task AND attempt = :attempt",
       use(now_us), use(outcome), use(task.id), use(task.attempt);
+}
+
+std::vector<TaskRepository::Ran> TaskRepository::ran_since(long long from_us) {
+  Ran ran;
+  soci::statement statement =
+      (sql_.prepare << "SELECT t.tenant_id, a.ranks, a.start_us, a.end_us FROM attempts a JOIN tasks t ON t.id = "
+                       "a.task_id WHERE a.end_us > :since OR a.end_us = 0",
+       soci::into(ran.tenant_id), soci::into(ran.ranks), soci::into(ran.start_us), soci::into(ran.end_us),
+       soci::use(from_us));
+  statement.execute();
+  std::vector<Ran> all;
+  while (statement.fetch()) all.push_back(ran);
+  return all;
 }
 
 }  // namespace espalier::coordinator

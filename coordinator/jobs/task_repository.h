@@ -12,7 +12,7 @@ class session;
 
 namespace espalier::coordinator {
 
-// Tasks and their attempts in the open transaction of `sql`.
+// Tasks, their attempts and the members of running ones, in the open transaction of `sql`.
 class TaskRepository {
  public:
   explicit TaskRepository(soci::session& sql) : sql_(sql) {}
@@ -22,18 +22,28 @@ class TaskRepository {
   Result<TaskRecord> find(const std::string& id);
   // By position: the preparation first when there is one.
   Result<std::vector<TaskRecord>> of_job(const std::string& job_id);
-  // Waiting tasks whose time has come, in order of submission, at most `limit`.
-  Result<std::vector<TaskRecord>> ready(long long now_us, int limit);
+  // Waiting and running tasks of all jobs.
+  Result<std::vector<TaskRecord>> unfinished();
+  // With a member on the worker.
   Result<std::vector<TaskRecord>> running_on(const std::string& worker_id);
-  Result<std::vector<TaskRecord>> with_lease_before(long long now_us);
-  // Gives every running task a lease until then.
-  void extend_all_leases(long long until_us);
+
+  // Replaces the members by those of `task`.
+  void put_members(const TaskRecord& task);
 
   // A number greater than all before it, also after a restart.
   long long next_fencing_token();
   void open_attempt(const TaskRecord& task, long long now_us);
   // `outcome`: "succeeded", "failed: …", "lost: …", "handed back", "cancelled".
   void close_attempt(const TaskRecord& task, long long now_us, const std::string& outcome);
+
+  // What ran after `from_us`, for the tenants' usage. `end_us` is 0 while it runs.
+  struct Ran {
+    std::string tenant_id;
+    int ranks = 0;
+    long long start_us = 0;
+    long long end_us = 0;
+  };
+  std::vector<Ran> ran_since(long long from_us);
 
  private:
   soci::session& sql_;

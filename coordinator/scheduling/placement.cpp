@@ -7,10 +7,15 @@
 namespace espalier::coordinator {
 namespace {
 
-std::vector<size_t> place_one(const std::vector<Seat>& seats, v1::Denoiser wanted, const std::string& preferred) {
+bool usable(const Seat& seat, v1::Denoiser wanted, std::optional<v1::Denoiser> beside) {
+  return seat.free > 0 && can_run(seat.denoisers, wanted) && !(beside && can_run(seat.denoisers, *beside));
+}
+
+std::vector<size_t> place_one(const std::vector<Seat>& seats, v1::Denoiser wanted, const std::string& preferred,
+                              std::optional<v1::Denoiser> beside) {
   const Seat* best = nullptr;
   for (const Seat& seat : seats) {
-    if (seat.free <= 0 || !can_run(seat.denoisers, wanted)) continue;
+    if (!usable(seat, wanted, beside)) continue;
     if (!best || seat.free > best->free) best = &seat;
     if (seat.worker_id != preferred) continue;
     best = &seat;
@@ -61,18 +66,18 @@ int Capacity::total(v1::Denoiser wanted) const {
   return sum;
 }
 
-std::vector<size_t> place(const std::vector<Seat>& seats, v1::Denoiser wanted, int ranks,
-                          const std::string& preferred) {
-  if (ranks == 1) return place_one(seats, wanted, preferred);
+std::vector<size_t> place(const std::vector<Seat>& seats, v1::Denoiser wanted, int ranks, const std::string& preferred,
+                          std::optional<v1::Denoiser> beside) {
+  if (ranks == 1) return place_one(seats, wanted, preferred, beside);
   std::map<std::string, int> host_free;
-  std::vector<size_t> usable;
+  std::vector<size_t> candidates;
   for (size_t i = 0; i < seats.size(); ++i) {
-    if (seats[i].free <= 0 || !can_run(seats[i].denoisers, wanted)) continue;
-    usable.push_back(i);
+    if (!usable(seats[i], wanted, beside)) continue;
+    candidates.push_back(i);
     host_free[seats[i].host] += seats[i].free;
   }
   std::vector<GangOrder> order;
-  for (const size_t i : usable) {
+  for (const size_t i : candidates) {
     order.push_back(gang_order(seats, i, ranks, host_free[seats[i].host], seats[i].worker_id == preferred));
   }
   std::sort(order.begin(), order.end());

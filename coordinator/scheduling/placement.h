@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,10 +44,11 @@ class Capacity {
   std::array<int, kSets> total_{};
 };
 
-// The seats of `ranks` ranks, by rank, as indices into `seats`; a seat may appear several times. Empty when they do not
-// all fit. `preferred` is the worker of the attempt before, which has the checkpoints on its disk.
-// One rank: the preferred worker, else the one with the most free slots. More: one worker when it has the slots, else
-// one host, else as few hosts as a greedy choice finds; the preferred worker first among equals.
-std::vector<size_t> place(const std::vector<Seat>& seats, v1::Denoiser wanted, int ranks, const std::string& preferred);
+// The seats (not those that could run `beside`) of `ranks` ranks, by rank, as indices into `seats`; a seat may appear
+// several times. Empty when they do not all fit. `preferred` is the worker of the attempt before, which has the
+// checkpoints on its disk. One rank: the preferred worker, else the one with the most free slots. More: one worker when
+// it has the slots, else one host, else as few hosts as a greedy choice finds; the preferred worker first among equals.
+std::vector<size_t> place(const std::vector<Seat>& seats, v1::Denoiser wanted, int ranks, const std::string& preferred,
+                          std::optional<v1::Denoiser> beside = std::nullopt);
 
 }  // namespace espalier::coordinator

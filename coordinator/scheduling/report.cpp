@@ -49,6 +49,8 @@ const v1::TaskLease* lease_of(const v1::WorkerMessage& message) {
       return &message.checkpoint_saved().lease();
     case v1::WorkerMessage::kTaskFinished:
       return &message.task_finished().lease();
+    case v1::WorkerMessage::kRendezvousReady:
+      return &message.rendezvous_ready().lease();
     default:
       return nullptr;
   }
@@ -59,9 +61,16 @@ bool is_bufferable(const v1::WorkerMessage& message) {
 }
 
 Status ReportApplier::apply(const v1::WorkerMessage& message, JobRecord& job, TaskRecord& task) {
+  const int member = lease_of(message)->member();
+  const bool by_any = message.has_task_started() || message.has_logs() || message.has_task_finished();
+  if (member != 0 && !by_any) return absl::OkStatus();  // only member 0 speaks for the gang
   switch (message.message_case()) {
     case v1::WorkerMessage::kTaskStarted:
+      if (task.world_size > 1) ESP_TRY(lifecycle_.joined(task, member));
+      if (member != 0) return absl::OkStatus();
       return lifecycle_.started(job, task, message.task_started().resumed_at_step());
+    case v1::WorkerMessage::kRendezvousReady:
+      return rendezvous(message.rendezvous_ready(), job, task);
     case v1::WorkerMessage::kPreparationProgress:
       return preparation_progress(message.preparation_progress(), job, task);
     case v1::WorkerMessage::kTrainingProgress:
@@ -95,18 +104,29 @@ Status ReportApplier::finished(const v1::TaskFinished& report, JobRecord& job, T
   return lifecycle_.failed(job, task, absl::StrCat("the worker's result is not usable: ", status.message()), false);
 }
 
+Status ReportApplier::rendezvous(const v1::RendezvousReady& report, JobRecord& job, TaskRecord& task) {
+  const Status status = lifecycle_.rendezvous(task, report.port());
+  if (!absl::IsInvalidArgument(status)) return status;
+  return lifecycle_.failed(job, task, std::string(status.message()), /*permanent=*/false);
+}
+
 Status ReportApplier::outcome(const v1::TaskFinished& report, JobRecord& job, TaskRecord& task) {
+  const int member = report.lease().member();
+  if (job.state == v1::JOB_STATE_CANCELLING) return lifecycle_.member_stopped(job, task, member);
   switch (report.outcome_case()) {
     case v1::TaskFinished::kPreprocessed:
       if (!task.is_preparation()) return absl::InvalidArgumentError("it is of a preparation");
       return lifecycle_.prepared(job, task, report.preprocessed());
     case v1::TaskFinished::kTrained:
       if (task.is_preparation()) return absl::InvalidArgumentError("it is of a training");
+      if (member != 0) return absl::InvalidArgumentError("only member 0 tells the result");
       return lifecycle_.trained(job, task, report.trained());
     case v1::TaskFinished::kFailure:
       return lifecycle_.failed(job, task, cut(report.failure().message(), kMaxErrorText), report.failure().permanent());
     case v1::TaskFinished::kCancelled:
       return lifecycle_.handed_back(job, task);
+    case v1::TaskFinished::kMemberDone:
+      return lifecycle_.member_done(task, member);
     default:
       return absl::InvalidArgumentError("it has no outcome");
   }
@@ -152,8 +172,14 @@ Status ReportApplier::preparation_progress(const v1::TaskPreparationProgress& re
   task.preparation.set_objects_total(report.progress().total());
   task.preparation.set_objects_skipped(report.progress().skipped());
   TaskRepository(sql_).update(task);
+  if (task.kind == TaskKind::kMerge) return absl::OkStatus();  // its objects have been counted
   v1::JobEvent event;
-  *event.mutable_preparation_progress() = report.progress();
+  auto* progress = event.mutable_preparation_progress();
+  ESP_ASSIGN(const std::vector<TaskRecord> tasks, TaskRepository(sql_).of_job(job.id));
+  const v1::PreparationStatus status = preparation_status(job, tasks);
+  progress->set_done(status.objects_done());
+  progress->set_total(status.objects_total());
+  progress->set_skipped(status.objects_skipped());
   emit(job, event);
   return absl::OkStatus();
 }

@@ -26,6 +26,7 @@ class ReportApplier {
 
  private:
   Status finished(const v1::TaskFinished& report, JobRecord& job, TaskRecord& task);
+  Status rendezvous(const v1::RendezvousReady& report, JobRecord& job, TaskRecord& task);
   Status outcome(const v1::TaskFinished& report, JobRecord& job, TaskRecord& task);
   Status training_progress(const v1::TaskTrainingProgress& report, JobRecord& job, TaskRecord& task);
   Status preparation_progress(const v1::TaskPreparationProgress& report, JobRecord& job, TaskRecord& task);

@@ -7,37 +7,25 @@
 #include "coordinator/jobs/catalogue_repository.h"
 #include "coordinator/jobs/job_repository.h"
 #include "coordinator/jobs/job_state.h"
-#include "coordinator/jobs/lifecycle.h"
 #include "coordinator/jobs/task_repository.h"
 #include "coordinator/scheduling/leases.h"
+#include "coordinator/scheduling/messages.h"
 #include "coordinator/scheduling/report.h"
 
+// What workers say: hello, heartbeats, reports, and silence.
 namespace espalier::coordinator {
 namespace {
 
 constexpr long long kStoreIntervalUs = 1'000'000;
 constexpr size_t kMaxUncommitted = 512;
 
-v1::CoordinatorMessage cancel_message(const v1::TaskLease& lease, v1::CancelReason reason, Milliseconds grace) {
-  v1::CoordinatorMessage message;
-  auto* cancel = message.mutable_cancel_task();
-  *cancel->mutable_lease() = lease;
-  cancel->set_reason(reason);
-  cancel->set_grace_ms(reason == v1::CANCEL_REASON_LEASE_LOST ? 0 : static_cast<int>(grace.count()));
-  return message;
-}
-
-bool is_current(const TaskRecord& task, const v1::TaskLease& lease) {
-  return task.state == v1::STAGE_STATE_RUNNING && task.id == lease.task_id() && task.attempt == lease.attempt() &&
-         static_cast<uint64_t>(task.fencing_token) == lease.fencing_token();
-}
-
 // Of several progress reports of one task only the last makes an event; the points of all are kept.
 std::vector<v1::WorkerMessage> coalesced(const std::vector<v1::WorkerMessage>& messages) {
   std::vector<v1::WorkerMessage> out;
   for (const v1::WorkerMessage& message : messages) {
     const bool same_stream = !out.empty() && out.back().message_case() == message.message_case() && lease_of(message) &&
-                             lease_of(out.back())->fencing_token() == lease_of(message)->fencing_token();
+                             lease_of(out.back())->fencing_token() == lease_of(message)->fencing_token() &&
+                             lease_of(out.back())->member() == lease_of(message)->member();
     if (same_stream && message.has_training_progress()) {
       auto* merged = out.back().mutable_training_progress();
       merged->mutable_points()->MergeFrom(message.training_progress().points());
@@ -58,12 +46,14 @@ Lifecycle Scheduler::lifecycle(soci::session& sql) const {
   return Lifecycle(sql, leases_, base_.name, parts_.clock.now_us());
 }
 
-Status Scheduler::recover() {
-  const long long until = parts_.clock.now_us() + std::chrono::microseconds(leases_.time).count();
-  return parts_.database.transaction([&](soci::session& sql) -> Status {
-    TaskRepository(sql).extend_all_leases(until);
-    return absl::OkStatus();
-  });
+long long Scheduler::lease_end() const {
+  return parts_.clock.now_us() + std::chrono::microseconds(leases_.time).count();
+}
+
+void Scheduler::Effects::take(const JobRecord& job, const Lifecycle& life, Origin origin) {
+  changes.emplace_back(life.change(job), std::move(origin));
+  changed_jobs.insert(job.id);
+  obsolete_artefacts.insert(obsolete_artefacts.end(), life.obsolete().begin(), life.obsolete().end());
 }
 
 Status Scheduler::check_hello(const v1::Hello& hello) const {
@@ -90,8 +80,10 @@ Result<uint64_t> Scheduler::attach(const v1::Hello& hello, std::shared_ptr<Worke
   worker.id = hello.worker_id();
   worker.epoch = static_cast<long long>(hello.epoch());
   worker.link = std::move(link);
+  worker.address = hello.address().empty() ? hello.host() : hello.address();
+  worker.host = worker.address.empty() ? worker.id : worker.address;
   worker.slots = hello.slots();
-  for (const int denoiser : hello.denoisers()) worker.denoisers.insert(static_cast<v1::Denoiser>(denoiser));
+  for (const int denoiser : hello.denoisers()) worker.denoisers |= bit(static_cast<v1::Denoiser>(denoiser));
   worker.stored_us = parts_.clock.now_us();
   Effects effects;
   ESP_TRY(parts_.database.transaction([&](soci::session& sql) { return admit(sql, hello, worker, effects); }));
@@ -108,7 +100,9 @@ Result<uint64_t> Scheduler::attach(const v1::Hello& hello, std::shared_ptr<Worke
   log_info("worker attached", {{"worker", worker.id}, {"host", hello.host()}, {"slots", worker.slots}});
   const uint64_t ticket = next_ticket_++;
   tickets_[worker.id] = ticket;
-  workers_.emplace(ticket, std::move(worker));
+  const Worker& kept = workers_.emplace(ticket, std::move(worker)).first->second;
+  for (const v1::TaskLease& lease : hello.running()) renew(kept, lease, effects);
+  renew_reserved(kept);
   finish(effects);
   give_out();
   return ticket;
@@ -127,42 +121,59 @@ Status Scheduler::admit(soci::session& sql, const v1::Hello& hello, Worker& work
   workers.put(record);
   worker.received_seq = static_cast<uint64_t>(record.acked_seq);
 
-  ESP_ASSIGN(std::vector<TaskRecord> tasks, TaskRepository(sql).running_on(worker.id));
-  for (TaskRecord& task : tasks) {
-    const bool claimed = std::any_of(hello.running().begin(), hello.running().end(),
-                                     [&](const v1::TaskLease& lease) { return is_current(task, lease); });
-    if (claimed) continue;
-    // Without a restart the assignment never arrived: nobody is to blame.
-    ESP_TRY(lose(sql, task, "the worker was restarted", /*counts=*/restarted, effects));
+  std::map<std::string, std::vector<int>> lost;  // members by task
+  for (const Roster::Slot& slot : roster_.held_by(worker.id)) {
+    if (roster_.state_of(slot) == MemberState::kReserved) continue;  // it was told nothing yet
+    const v1::TaskLease lease = lease_of(*roster_.find(slot.first), slot.second);
+    const bool claimed = std::any_of(hello.running().begin(), hello.running().end(), [&](const v1::TaskLease& other) {
+      return other.fencing_token() == lease.fencing_token() && other.member() == lease.member();
+    });
+    if (!claimed) lost[slot.first].push_back(slot.second);
   }
-  for (const v1::TaskLease& lease : hello.running()) ESP_TRY(renew(sql, worker, lease, effects));
+  for (const auto& [task_id, members] : lost) {
+    // Without a restart the assignment never arrived: nobody is to blame.
+    ESP_TRY(lose(sql, *roster_.find(task_id), members, "the worker was restarted", /*counts=*/restarted,
+                 {worker.id, std::nullopt}, effects));
+  }
   return absl::OkStatus();
 }
 
-Status Scheduler::lose(soci::session& sql, TaskRecord& task, const std::string& why, bool counts, Effects& effects) {
+// One member that is gone ends the attempt of all; of a job that is being cancelled only itself.
+Status Scheduler::lose(soci::session& sql, const Roster::Attempt& attempt, const std::vector<int>& members,
+                       const std::string& why, bool counts, const Origin& origin, Effects& effects) {
+  ESP_ASSIGN(TaskRecord task, TaskRepository(sql).find(attempt.task_id));
+  if (task.state != v1::STAGE_STATE_RUNNING || task.fencing_token != attempt.fencing_token) return absl::OkStatus();
   ESP_ASSIGN(JobRecord job, JobRepository(sql).find(task.job_id, ""));
   Lifecycle life = lifecycle(sql);
-  ESP_TRY(counts ? life.failed(job, task, why, /*permanent=*/false) : life.handed_back(job, task));
-  effects.changed_jobs.insert(job.id);
-  effects.obsolete_artefacts.insert(effects.obsolete_artefacts.end(), life.obsolete().begin(), life.obsolete().end());
+  if (job.state == v1::JOB_STATE_CANCELLING) {
+    for (const int member : members) {
+      if (task.state == v1::STAGE_STATE_RUNNING) ESP_TRY(life.member_stopped(job, task, member));
+    }
+  } else {
+    ESP_TRY(counts ? life.failed(job, task, why, /*permanent=*/false) : life.handed_back(job, task));
+  }
+  effects.take(job, life, origin);
   log_warning("task lost", {{"job", job.id}, {"task", task.id}, {"attempt", task.attempt}, {"reason", why}});
   return absl::OkStatus();
 }
 
-Status Scheduler::renew(soci::session& sql, Worker& worker, const v1::TaskLease& lease, Effects& effects) {
-  auto task = task_of_current_lease(sql, lease);
-  if (absl::IsAborted(task.status())) {
+void Scheduler::renew(const Worker& worker, const v1::TaskLease& lease, Effects& effects) {
+  const Roster::Attempt* attempt = roster_.current(lease);
+  if (!attempt) {
     effects.sends.emplace_back(worker.id, cancel_message(lease, v1::CANCEL_REASON_LEASE_LOST, {}));
-    return absl::OkStatus();
+    return;
   }
-  ESP_TRY(task.status());
-  task->lease_until_us = parts_.clock.now_us() + std::chrono::microseconds(leases_.time).count();
-  TaskRepository(sql).update(*task);
-  ESP_ASSIGN(const JobRecord job, JobRepository(sql).find(task->job_id, ""));
-  if (job.state == v1::JOB_STATE_CANCELLING) {
+  if (attempt->cancelling) {
     effects.sends.emplace_back(worker.id, cancel_message(lease, v1::CANCEL_REASON_BY_USER, leases_.cancel_grace));
   }
-  return absl::OkStatus();
+  roster_.renew(lease.task_id(), lease.member(), lease_end());
+}
+
+// A slot that is kept for a gang is as alive as its worker.
+void Scheduler::renew_reserved(const Worker& worker) {
+  for (const Roster::Slot& slot : roster_.held_by(worker.id)) {
+    if (roster_.state_of(slot) == MemberState::kReserved) roster_.renew(slot.first, slot.second, lease_end());
+  }
 }
 
 Status Scheduler::receive(uint64_t ticket, const v1::WorkerMessage& message) {
@@ -181,7 +192,7 @@ Status Scheduler::receive(uint64_t ticket, const v1::WorkerMessage& message) {
     worker.uncommitted.push_back(message);
   }
   if (is_bufferable(message) && worker.uncommitted.size() < kMaxUncommitted) return absl::OkStatus();
-  ESP_TRY(store(worker));
+  ESP_TRY(store({&worker}));
   give_out();
   return absl::OkStatus();
 }
@@ -189,48 +200,48 @@ Status Scheduler::receive(uint64_t ticket, const v1::WorkerMessage& message) {
 Status Scheduler::heartbeat(Worker& worker, const v1::Heartbeat& heartbeat) {
   worker.draining = heartbeat.draining();
   Effects effects;
-  const Status status = parts_.database.transaction([&](soci::session& sql) -> Status {
-    for (const v1::TaskLease& lease : heartbeat.running()) {
-      const Status renewed = renew(sql, worker, lease, effects);
-      if (!renewed.ok()) return renewed;
-    }
-    return absl::OkStatus();
-  });
-  ESP_TRY(status);
+  for (const v1::TaskLease& lease : heartbeat.running()) renew(worker, lease, effects);
+  renew_reserved(worker);
   finish(effects);
   return absl::OkStatus();
 }
 
-Status Scheduler::store(Worker& worker) {
+Status Scheduler::store(const std::vector<Worker*>& workers) {
   Effects effects;
   const Status status = parts_.database.transaction([&](soci::session& sql) -> Status {
-    for (const v1::WorkerMessage& message : coalesced(worker.uncommitted)) {
-      const Status applied = apply(sql, worker, message, effects);
-      if (!applied.ok()) return applied;
+    for (Worker* worker : workers) {
+      for (const v1::WorkerMessage& message : coalesced(worker->uncommitted)) {
+        ESP_TRY(apply(sql, *worker, message, effects));
+      }
+      WorkerRecord record = WorkerRepository(sql).find(worker->id);
+      record.acked_seq = static_cast<long long>(worker->received_seq);
+      record.seen_us = parts_.clock.now_us();
+      WorkerRepository(sql).put(record);
     }
-    WorkerRecord record = WorkerRepository(sql).find(worker.id);
-    record.acked_seq = static_cast<long long>(worker.received_seq);
-    record.seen_us = parts_.clock.now_us();
-    WorkerRepository(sql).put(record);
     return absl::OkStatus();
   });
-  if (!status.ok()) log_error("reports not stored", {{"worker", worker.id}, {"error", status.ToString()}});
-  ESP_TRY(status);
-  worker.uncommitted.clear();
-  worker.stored_us = parts_.clock.now_us();
-  v1::CoordinatorMessage ack;
-  ack.mutable_ack()->set_seq(worker.received_seq);
-  worker.link->send(std::move(ack));
+  if (!status.ok()) {
+    log_error("reports not stored", {{"workers", workers.size()}, {"error", status.ToString()}});
+    return status;
+  }
+  for (Worker* worker : workers) {
+    worker->uncommitted.clear();
+    worker->stored_us = parts_.clock.now_us();
+    v1::CoordinatorMessage ack;
+    ack.mutable_ack()->set_seq(worker->received_seq);
+    worker->link->send(std::move(ack));
+  }
   finish(effects);
   return absl::OkStatus();
 }
 
 Status Scheduler::apply(soci::session& sql, Worker& worker, const v1::WorkerMessage& message, Effects& effects) {
-  auto task = task_of_current_lease(sql, *lease_of(message));
+  const v1::TaskLease& lease = *lease_of(message);
+  auto task = task_of_current_lease(sql, lease);
   if (absl::IsAborted(task.status())) {
     // The end of a stale attempt needs no answer, anything else means that its child still runs.
     if (!message.has_task_finished()) {
-      effects.sends.emplace_back(worker.id, cancel_message(*lease_of(message), v1::CANCEL_REASON_LEASE_LOST, {}));
+      effects.sends.emplace_back(worker.id, cancel_message(lease, v1::CANCEL_REASON_LEASE_LOST, {}));
     }
     return absl::OkStatus();
   }
@@ -238,19 +249,69 @@ Status Scheduler::apply(soci::session& sql, Worker& worker, const v1::WorkerMess
   ESP_ASSIGN(JobRecord job, JobRepository(sql).find(task->job_id, ""));
   Lifecycle life = lifecycle(sql);
   ESP_TRY(ReportApplier(sql, life, parts_.clock.now_us()).apply(message, job, *task));
-  effects.changed_jobs.insert(job.id);
-  effects.obsolete_artefacts.insert(effects.obsolete_artefacts.end(), life.obsolete().begin(), life.obsolete().end());
-  return absl::OkStatus();
+  effects.take(job, life, Origin{worker.id, lease.member()});
+  return message.has_rendezvous_ready() ? call_members(sql, job, *task, effects) : absl::OkStatus();
 }
 
 void Scheduler::detach(uint64_t ticket) {
   const std::lock_guard lock(mutex_);
   const auto found = workers_.find(ticket);
   if (found == workers_.end()) return;
-  if (!found->second.uncommitted.empty()) (void)store(found->second);  // else the worker sends them again
+  if (!found->second.uncommitted.empty()) (void)store({&found->second});  // else the worker sends them again
   log_info("worker detached", {{"worker", found->second.id}});
   tickets_.erase(found->second.id);
   workers_.erase(found);
+}
+
+// Reports that have waited a second, of all workers in one transaction.
+void Scheduler::store_due() {
+  const long long now_us = parts_.clock.now_us();
+  std::vector<Worker*> due;
+  for (auto& [ticket, worker] : workers_) {
+    if (!worker.uncommitted.empty() && now_us - worker.stored_us >= kStoreIntervalUs) due.push_back(&worker);
+  }
+  if (due.empty() || store(due).ok()) return;
+  for (Worker* worker : due) {  // one of them may be at fault: the others must not suffer
+    if (due.size() > 1 && store({worker}).ok()) continue;
+    worker->link->close(absl::UnavailableError("reports cannot be stored now: attach again"));
+    const uint64_t ticket = tickets_.at(worker->id);
+    tickets_.erase(worker->id);
+    workers_.erase(ticket);
+  }
+}
+
+// Ends attempts with a member that was silent for too long, or whose members have not found each other.
+void Scheduler::expire() {
+  const std::vector<Roster::Overdue> overdue = roster_.overdue(parts_.clock.now_us());
+  if (overdue.empty()) return;
+  Effects effects;
+  const Status status = parts_.database.transaction([&](soci::session& sql) -> Status {
+    for (const Roster::Overdue& late : overdue) {
+      std::vector<int> members;
+      for (const Roster::Member& member : late.expired) {
+        members.push_back(member.number);
+        if (!late.attempt.cancelling) continue;  // else the end of the attempt is told to all of them
+        effects.sends.emplace_back(member.worker_id, cancel_message(coordinator::lease_of(late.attempt, member.number),
+                                                                    v1::CANCEL_REASON_LEASE_LOST, {}));
+      }
+      const std::string why =
+          members.empty() ? "the members of the gang did not find each other in time" : "the worker stopped answering";
+      ESP_TRY(lose(sql, late.attempt, members, why, /*counts=*/true, Origin{}, effects));
+    }
+    return absl::OkStatus();
+  });
+  if (status.ok())
+    finish(effects);
+  else
+    log_error("leases not checked", {{"error", status.ToString()}});
+}
+
+void Scheduler::tick() {
+  const std::lock_guard lock(mutex_);
+  store_due();
+  expire();
+  refresh_shares(/*now=*/false);
+  give_out();
 }
 
 Result<v1::Job> Scheduler::cancel(const std::string& tenant_id, const std::string& job_id) {
@@ -263,76 +324,19 @@ Result<v1::Job> Scheduler::cancel(const std::string& tenant_id, const std::strin
     ESP_TRY(life.cancel(job));
     ESP_ASSIGN(const std::vector<TaskRecord> tasks, TaskRepository(sql).of_job(job.id));
     for (const TaskRecord& task : tasks) {
-      if (task.state != v1::STAGE_STATE_RUNNING) continue;
-      effects.sends.emplace_back(
-          task.worker_id, cancel_message(coordinator::lease_of(task), v1::CANCEL_REASON_BY_USER, leases_.cancel_grace));
+      for (const MemberRecord& member : task.members) {
+        effects.sends.emplace_back(member.worker_id, cancel_message(coordinator::lease_of(task, member.member),
+                                                                    v1::CANCEL_REASON_BY_USER, leases_.cancel_grace));
+      }
     }
-    effects.obsolete_artefacts = life.obsolete();
-    if (!had_ended) effects.changed_jobs.insert(job.id);
+    effects.take(job, life);
+    if (had_ended) effects.changed_jobs.clear();
     return describe_job(sql, job);
   });
-  if (described.ok()) finish(effects);
+  if (!described.ok()) return described;
+  finish(effects);
+  give_out();
   return described;
-}
-
-void Scheduler::wake() {
-  const std::lock_guard lock(mutex_);
-  give_out();
-}
-
-void Scheduler::tick() {
-  const std::lock_guard lock(mutex_);
-  const long long now_us = parts_.clock.now_us();
-  std::vector<uint64_t> broken;
-  for (auto& [ticket, worker] : workers_) {
-    if (worker.uncommitted.empty() || now_us - worker.stored_us < kStoreIntervalUs) continue;
-    if (const Status status = store(worker); !status.ok()) {
-      worker.link->close(absl::UnavailableError("reports cannot be stored now: attach again"));
-      broken.push_back(ticket);
-    }
-  }
-  for (const uint64_t ticket : broken) {
-    tickets_.erase(workers_.at(ticket).id);
-    workers_.erase(ticket);
-  }
-  Effects effects;
-  const Status status = parts_.database.transaction([&](soci::session& sql) { return expire(sql, effects); });
-  if (status.ok())
-    finish(effects);
-  else
-    log_error("leases not checked", {{"error", status.ToString()}});
-  give_out();
-}
-
-Status Scheduler::expire(soci::session& sql, Effects& effects) {
-  ESP_ASSIGN(std::vector<TaskRecord> tasks, TaskRepository(sql).with_lease_before(parts_.clock.now_us()));
-  for (TaskRecord& task : tasks) {
-    effects.sends.emplace_back(task.worker_id,
-                               cancel_message(coordinator::lease_of(task), v1::CANCEL_REASON_LEASE_LOST, {}));
-    ESP_TRY(lose(sql, task, "the worker stopped answering", /*counts=*/true, effects));
-  }
-  return absl::OkStatus();
-}
-
-void Scheduler::finish(Effects& effects) {
-  for (auto& [worker_id, message] : effects.sends) {
-    const auto ticket = tickets_.find(worker_id);
-    if (ticket != tickets_.end()) workers_.at(ticket->second).link->send(std::move(message));
-  }
-  for (const std::string& job_id : effects.changed_jobs) parts_.changes.changed(job_id);
-  for (const auto& [tenant_id, artefact_id] : effects.obsolete_artefacts) {
-    const Status status = parts_.artefacts.remove(tenant_id, artefact_id);
-    if (!status.ok()) log_warning("artefact not removed", {{"artefact", artefact_id}, {"error", status.ToString()}});
-  }
-  effects = {};
-}
-
-std::string Scheduler::waiting_reason() {
-  const std::lock_guard lock(mutex_);
-  if (workers_.empty()) return "no worker is attached";
-  const bool all_draining =
-      std::all_of(workers_.begin(), workers_.end(), [](const auto& entry) { return entry.second.draining; });
-  return all_draining ? "all workers are stopping" : "all workers are busy";
 }
 
 }  // namespace espalier::coordinator

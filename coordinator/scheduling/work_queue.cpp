@@ -109,6 +109,17 @@ void WorkQueue::end_job(const std::string& job_id) {
   publish(tenant_id);
 }
 
+std::string WorkQueue::tenant_of(const std::string& job_id) const {
+  const auto found = jobs_.find(job_id);
+  return found == jobs_.end() ? "" : found->second.job.tenant_id;
+}
+
+void WorkQueue::clear() {
+  std::vector<std::string> ids;
+  for (const auto& [id, job] : jobs_) ids.push_back(id);
+  for (const std::string& id : ids) end_job(id);
+}
+
 void WorkQueue::put(const WaitingTask& waiting) {
   const auto job = jobs_.find(waiting.job_id);
   if (job == jobs_.end()) return;

@@ -45,6 +45,7 @@ struct WaitingTask {
   bool interrupted = false;     // ran before: after a wait it takes fewer ranks than asked for
   long long not_before_us = 0;  // earliest start
   std::string worker_id;        // of the attempt before
+  int objects = 0;              // of a preparation that may be shared out; 0: it may not
 };
 
 // All waiting work of all tenants, and the choice of what starts next: the whole scheduling policy, see
@@ -62,6 +63,9 @@ class WorkQueue {
   void add_job(const QueuedJob& job);  // again: no effect, but that a job may have begun
   void begin_job(const std::string& job_id);
   void end_job(const std::string& job_id);  // its waiting tasks must have been removed
+
+  std::string tenant_of(const std::string& job_id) const;  // empty for an unknown one
+  void clear();                                            // of jobs and tasks; what ran stays known
 
   void put(const WaitingTask& task);  // again: replaces it; its job must be there
   void remove(const std::string& task_id);

@@ -3,6 +3,7 @@
 #include <soci/soci.h>
 
 #include "absl/strings/str_cat.h"
+#include "coordinator/paging.h"
 #include "coordinator/proto_json.h"
 
 namespace espalier::coordinator {
@@ -29,11 +30,12 @@ v1::Artefact to_proto(const ArtefactRecord& record) {
   return artefact;
 }
 
-v1::TaskLease lease_of(const TaskRecord& task) {
+v1::TaskLease lease_of(const TaskRecord& task, int member) {
   v1::TaskLease lease;
   lease.set_task_id(task.id);
   lease.set_attempt(task.attempt);
   lease.set_fencing_token(static_cast<uint64_t>(task.fencing_token));
+  lease.set_member(member);
   return lease;
 }
 
@@ -74,6 +76,45 @@ bool ArtefactRepository::tenant_has(const std::string& tenant_id, const std::str
   sql_ << "SELECT COUNT(*) FROM artefacts WHERE sha256 = :sha AND tenant_id = :tenant AND size_bytes = :size",
       into(count), use(sha256), use(tenant_id), use(size_bytes);
   return count > 0;
+}
+
+std::vector<ArtefactRecord> ArtefactRepository::list(const std::string& tenant_id, const std::string& job_id,
+                                                     v1::ArtefactKind wanted, const PageQuery& page) {
+  ArtefactRecord row;
+  int kind = 0;
+  const int only = wanted;
+  soci::statement statement =
+      (sql_.prepare << "SELECT number, id, tenant_id, job_id, kind, file_name, content_type, size_bytes, sha256, "
+                       "create_us FROM artefacts WHERE tenant_id = :tenant AND (:job = '' OR job_id = :same) AND "
+                       "(:kind = 0 OR kind = :equal)"
+                    << page_clause(page),
+       into(row.number), into(row.id), into(row.tenant_id), into(row.job_id), into(kind), into(row.file_name),
+       into(row.content_type), into(row.size_bytes), into(row.sha256), into(row.create_us), use(tenant_id, "tenant"),
+       use(job_id, "job"), use(job_id, "same"), use(only, "kind"), use(only, "equal"));
+  statement.execute();
+  std::vector<ArtefactRecord> rows;
+  while (statement.fetch()) {
+    row.kind = static_cast<v1::ArtefactKind>(kind);
+    rows.push_back(row);
+  }
+  return rows;
+}
+
+long long ArtefactRepository::stored_bytes(const std::string& tenant_id) {
+  long long bytes = 0;
+  sql_ << "SELECT COALESCE(SUM(size_bytes), 0) FROM (SELECT DISTINCT sha256, size_bytes FROM artefacts "
+          "WHERE tenant_id = :tenant) AS contents",
+      into(bytes), use(tenant_id);
+  return bytes;
+}
+
+std::unordered_set<std::string> ArtefactRepository::contents() {
+  std::unordered_set<std::string> found;
+  std::string sha256;
+  soci::statement statement = (sql_.prepare << "SELECT DISTINCT sha256 FROM artefacts", into(sha256));
+  statement.execute();
+  while (statement.fetch()) found.insert(sha256);
+  return found;
 }
 
 void ArtefactRepository::remove(const std::string& id) { sql_ << "DELETE FROM artefacts WHERE id = :id", use(id); }

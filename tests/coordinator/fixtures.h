@@ -80,16 +80,20 @@ class Inside {
     reopen();
   }
 
-  void reopen() {
+  void close() {
     desk.reset();
     scheduler.reset();
     library.reset();
     blobs.reset();
     database.reset();
+  }
+
+  void reopen() {
+    close();
     database = *Database::open(folder->path() / "test.db");
     blobs = *BlobStore::open({folder->path() / "artefacts", limits_.min_free_disk});
     library = std::make_unique<ArtefactLibrary>(*database, *blobs, limits_, clock);
-    scheduler = std::make_unique<Scheduler>(Scheduler::Parts{*database, *library, changes, clock}, leases, base_);
+    scheduler = std::make_unique<Scheduler>(Scheduler::Parts{*database, *library, changes, clock}, leases, base_, scheduling);
     desk = std::make_unique<JobDesk>(JobDesk::Parts{*database, *scheduler, clock}, base_, leases, billing::PriceList());
     EXPECT_TRUE(scheduler->recover().ok());
   }
@@ -130,6 +134,7 @@ class Inside {
   std::optional<TempDir> folder;
   FakeClock clock;
   LeaseConfig leases;
+  SchedulingConfig scheduling;
   ChangeBoard changes;
   std::unique_ptr<Database> database;
   std::unique_ptr<BlobStore> blobs;
