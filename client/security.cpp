@@ -71,7 +71,7 @@ LocalKeyLink::LocalKeyLink(const std::string& address, const fs::path& key_file)
   fs::remove(link_, error);  // of a run that was killed
   fs::create_symlink(fs::absolute(key_file), link_, error);
   if (!error) return;
-  log_warning("other commands must name the key", {{"file", key_file.string()}, {"error", error.message()}});
+  log_warning("other commands must name the key", {{"file", key_file.string()}, {"err", error.message()}});
   link_.clear();
 }
 

@@ -1,16 +1,20 @@
 #pragma once
 
+#include <cstddef>
 #include <initializer_list>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 
-// Structured logging to stderr: one line per event, a short message and key=value fields.
+// Structured logging to stderr: one line per event, a short message and key=value fields, as text or as one JSON object
+// with ts (RFC 3339, UTC), level, component, msg and the fields.
 //
 //   log_info("object skipped", {{"path", path}, {"reason", status.message()}});
 //
-// Never log a tenant's asset names above debug, and never a secret. Thread-safe.
+// The same thing has the same key everywhere: job, tenant, task, denoiser, attempt, rank, worker, request_id, err.
+// Never log a tenant's asset names above debug, and never a secret; the secret of a key ("esk_…") is taken out of every
+// line all the same. Thread-safe.
 namespace espalier {
 
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
@@ -34,8 +38,22 @@ class LogField {
   bool quoted_ = true;
 };
 
+// Fields that every line of this thread has until the end of the scope, after its own. Scopes nest.
+class LogScope {
+ public:
+  explicit LogScope(std::initializer_list<LogField> fields);
+  ~LogScope();
+  LogScope(const LogScope&) = delete;
+  LogScope& operator=(const LogScope&) = delete;
+
+ private:
+  const size_t count_;
+};
+
 // Process-wide; call once at start-up. `component` appears in every line.
 void configure_log(std::string_view component, LogLevel level, LogFormat format);
+// From settings: level debug, info, warning or error; format text or json. Other names mean info and text.
+void configure_log(std::string_view component, std::string_view level, std::string_view format);
 
 void log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields = {});
 inline void log_debug(std::string_view m, std::initializer_list<LogField> f = {}) { log(LogLevel::kDebug, m, f); }

@@ -189,7 +189,7 @@ Status Agent::run(std::stop_token stop) {
     if (status.ok()) return status;
     if (is_final(status)) return annotate(status, absl::StrCat("coordinator ", impl_->config.coordinator));
     if (Clock::now() - began > kLongestPause) pause = kFirstPause;  // it had worked for a while
-    log_warning("not attached", {{"error", std::string(status.message())}, {"retry_ms", pause.count()}});
+    log_warning("not attached", {{"err", std::string(status.message())}, {"retry_ms", pause.count()}});
     std::mutex mutex;
     std::condition_variable_any wake;
     std::unique_lock lock(mutex);

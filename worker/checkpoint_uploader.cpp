@@ -44,7 +44,7 @@ void CheckpointUploader::store(const Checkpoint& checkpoint, const std::stop_tok
   if (!artefact.ok()) {
     log_warning(
         "checkpoint not stored",
-        {{"task", lease_.task_id()}, {"step", checkpoint.step}, {"error", std::string(artefact.status().message())}});
+        {{"task", lease_.task_id()}, {"step", checkpoint.step}, {"err", std::string(artefact.status().message())}});
     return;
   }
   v1::WorkerMessage message;

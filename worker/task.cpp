@@ -185,7 +185,7 @@ class Attempt {
           absl::StrCat(denoiser_name(task_.train().denoiser()), ".", entry.path().filename().string());
       description.task = &task_.lease();
       const auto stored = upload_file(resources_.artefacts, entry.path(), description, options).status();
-      if (!stored.ok()) log_warning("log not stored", {{"job", task_.job_id()}, {"err", stored.ToString()}});
+      if (!stored.ok()) log_warning("log not stored", {{"err", stored.ToString()}});
     }
   }
 
@@ -227,15 +227,6 @@ Status check(const v1::AssignTask& task) {
   return safe ? absl::OkStatus() : absl::InvalidArgumentError("the task's id or inputs are not plain names");
 }
 
-void log_task(std::string_view what, const v1::AssignTask& task, std::string_view state) {
-  log_info(what, {{"job", task.job_id()},
-                  {"tenant", task.tenant_id()},
-                  {"task", task.lease().task_id()},
-                  {"attempt", task.lease().attempt()},
-                  {"rank", task.lease().member()},
-                  {"state", state}});
-}
-
 std::string outcome_of(const v1::TaskFinished& finished) {
   if (finished.has_failure()) return finished.failure().message();
   return finished.has_cancelled() ? "cancelled" : "done";
@@ -245,7 +236,13 @@ std::string outcome_of(const v1::TaskFinished& finished) {
 
 void run_task(const TaskResources& resources, const v1::AssignTask& task, const Report& report,
               const TaskControl& control) {
-  log_task("task begun", task, "running");
+  const LogScope scope({{"job", task.job_id()},
+                        {"tenant", task.tenant_id()},
+                        {"task", task.lease().task_id()},
+                        {"denoiser", task.has_train() ? denoiser_name(task.train().denoiser()) : std::string()},
+                        {"attempt", task.lease().attempt()},
+                        {"rank", task.lease().member()}});
+  log_info("task begun");
   v1::TaskFinished finished;
   try {
     const Status checked = check(task);
@@ -255,7 +252,7 @@ void run_task(const TaskResources& resources, const v1::AssignTask& task, const 
   }
   resources.workspace.trim();
   *finished.mutable_lease() = task.lease();
-  log_task("task ended", task, outcome_of(finished));
+  log_info("task ended", {{"state", outcome_of(finished)}});
   v1::WorkerMessage message;
   *message.mutable_task_finished() = std::move(finished);
   report(std::move(message));

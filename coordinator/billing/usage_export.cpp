@@ -107,7 +107,7 @@ void UsageExporter::run() {
     if (exported.ok()) {
       pause = *exported == kBatch ? Milliseconds(0) : config_.interval;
     } else {
-      log_warning("usage not exported", {{"error", exported.status().ToString()}});
+      log_warning("usage not exported", {{"err", exported.status().ToString()}});
       pause = std::clamp(pause * 2, config_.interval, std::max(config_.interval, kLongestPause));
     }
     lock.lock();
