@@ -46,6 +46,8 @@ std::string state_name(v1::JobState state) { return plain(v1::JobState_Name(stat
 
 std::string kind_name(v1::ArtefactKind kind) { return plain(v1::ArtefactKind_Name(kind), sizeof("ARTEFACT_KIND")); }
 
+std::string kind_name(v1::LedgerKind kind) { return plain(v1::LedgerKind_Name(kind), sizeof("LEDGER_KIND")); }
+
 std::string priority_name(v1::Priority priority) { return plain(v1::Priority_Name(priority), sizeof("PRIORITY")); }
 
 }  // namespace espalier::coordinator

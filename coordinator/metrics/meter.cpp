@@ -53,7 +53,8 @@ struct Meter::Families {
         failures(counter(r, "espalier_task_attempts_failed_total", "Attempts of tasks that failed, by stage.")),
         steps(counter(r, "espalier_stage_steps_total", "Optimizer steps done, by denoiser.")),
         step_seconds(histogram(r, "espalier_stage_step_seconds", "Time of an optimizer step, by denoiser.")),
-        objects(counter(r, "espalier_preprocess_objects_total", "Objects of preparations, by result.")) {}
+        objects(counter(r, "espalier_preprocess_objects_total", "Objects of preparations, by result.")),
+        booked(counter(r, "espalier_billing_nanos_total", "Nano-dollars that the ledger moved, by kind.")) {}
 
   Family<Counter>& calls;
   Family<Histogram>& call_seconds;
@@ -66,6 +67,7 @@ struct Meter::Families {
   Family<Counter>& steps;
   Family<Histogram>& step_seconds;
   Family<Counter>& objects;
+  Family<Counter>& booked;
 };
 
 Meter::Meter() : registry_(std::make_shared<prometheus::Registry>()) {
@@ -111,6 +113,10 @@ void Meter::steps_done(v1::Denoiser denoiser, int64_t steps, double seconds_per_
 
 void Meter::objects_prepared(int64_t count) {
   families_->objects.Add({{"result", "prepared"}}).Increment(static_cast<double>(count));
+}
+
+void Meter::booked(v1::LedgerKind kind, int64_t nanos) {
+  families_->booked.Add({{"kind", kind_name(kind)}}).Increment(static_cast<double>(nanos));
 }
 
 void Meter::object_failed() { families_->objects.Add({{"result", "failed"}}).Increment(); }

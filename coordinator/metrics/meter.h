@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "espalier/v1/billing.pb.h"
 #include "espalier/v1/common.pb.h"
 #include "espalier/v1/jobs.pb.h"
 
@@ -32,6 +33,7 @@ class Meter {
   void steps_done(v1::Denoiser denoiser, int64_t steps, double seconds_per_step);
   void objects_prepared(int64_t count);
   void object_failed();
+  void booked(v1::LedgerKind kind, int64_t nanos);  // moved by a transaction of the ledger
 
   const std::shared_ptr<prometheus::Registry>& registry() const { return registry_; }
 

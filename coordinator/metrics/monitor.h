@@ -7,6 +7,7 @@
 #include "coordinator/clock.h"
 #include "coordinator/metrics/call_log.h"
 #include "coordinator/metrics/job_meter.h"
+#include "coordinator/metrics/ledger_meter.h"
 #include "coordinator/metrics/meter.h"
 #include "coordinator/metrics/worker_board.h"
 #include "coordinator/storage/database.h"
@@ -33,11 +34,14 @@ class Monitor {
   void update();
 
  private:
+  Status count();
+
   Database& database_;
   const Clock& clock_;
   Meter meter_;
   CallLog calls_;
   JobMeter jobs_;
+  LedgerMeter ledger_;
   WorkerBoard workers_;
   std::unique_ptr<MetricsEndpoint> endpoint_;
 };

@@ -53,11 +53,19 @@ void read_jobs(soci::session& sql, std::vector<MetricFamily>& out) {
 
 void read_storage(soci::session& sql, std::vector<MetricFamily>& out) {
   add_rows(
-      sql,
-      "SELECT kind, SUM(size_bytes) FROM (SELECT MIN(kind) AS kind, sha256, size_bytes FROM artefacts "
-      "GROUP BY sha256, size_bytes) AS contents GROUP BY kind",
-      "kind", [](int kind) { return kind_name(static_cast<v1::ArtefactKind>(kind)); },
-      add_family(out, "espalier_blob_bytes", "Stored bytes, each content once, by kind of artefact."));
+      sql, "SELECT kind, SUM(size_bytes) FROM artefacts GROUP BY kind", "kind",
+      [](int kind) { return kind_name(static_cast<v1::ArtefactKind>(kind)); },
+      add_family(out, "espalier_blob_bytes", "Bytes of all artefacts, by kind."));
+}
+
+void read_ledger(soci::session& sql, std::vector<MetricFamily>& out) {
+  double imbalance = 0;
+  sql << "SELECT COALESCE(SUM(ABS(available + held + revenue + grants + adjustments)), 0) FROM ledger_balances",
+      soci::into(imbalance);
+  add(add_family(out, "espalier_ledger_imbalance_nanos",
+                 "Over all tenants, how far the accounts are from a sum of 0. "
+                 "Anything but 0 is a fault."),
+      {}, imbalance);
 }
 
 void read_workers(const std::vector<WorkerView>& workers, long long now_us, std::vector<MetricFamily>& out) {
@@ -95,11 +103,12 @@ std::vector<MetricFamily> StateCollector::Collect() const {
 }
 
 Status StateCollector::read(std::vector<MetricFamily>& out) const {
-  ESP_TRY(jobs_.update());
+  ESP_TRY(before_());
   read_workers(workers_.workers(), clock_.now_us(), out);
   return database_.transaction([&](soci::session& sql) -> Status {
     read_jobs(sql, out);
     read_storage(sql, out);
+    read_ledger(sql, out);
     return absl::OkStatus();
   });
 }

@@ -2,10 +2,12 @@
 
 #include <prometheus/collectable.h>
 
+#include <functional>
+#include <utility>
 #include <vector>
 
+#include "common/status.h"
 #include "coordinator/clock.h"
-#include "coordinator/metrics/job_meter.h"
 #include "coordinator/metrics/worker_board.h"
 #include "coordinator/storage/database.h"
 
@@ -15,9 +17,9 @@ namespace espalier::coordinator {
 // Thread-safe. A scrape that cannot read tells espalier_scrape_errors 1 and leaves the rest out.
 class StateCollector final : public prometheus::Collectable {
  public:
-  // All must outlive it.
-  StateCollector(Database& database, const Clock& clock, JobMeter& jobs, const WorkerBoard& workers)
-      : database_(database), clock_(clock), jobs_(jobs), workers_(workers) {}
+  // `before` runs first at each scrape. All must outlive it.
+  StateCollector(Database& database, const Clock& clock, const WorkerBoard& workers, std::function<Status()> before)
+      : database_(database), clock_(clock), workers_(workers), before_(std::move(before)) {}
 
   std::vector<prometheus::MetricFamily> Collect() const override;
 
@@ -26,8 +28,8 @@ class StateCollector final : public prometheus::Collectable {
 
   Database& database_;
   const Clock& clock_;
-  JobMeter& jobs_;
   const WorkerBoard& workers_;
+  const std::function<Status()> before_;
 };
 
 }  // namespace espalier::coordinator
