@@ -110,6 +110,12 @@ TEST(Collective, ThrowsAStatusWhenARankIsGone) {
   EXPECT_THROW(first->all_reduce_sum(tensor), StatusError);
 }
 
+TEST(Collective, SaysThatNcclNeedsAGpu) {
+  if (at::hasCUDA()) GTEST_SKIP() << "this machine has one";
+  const auto group = Collective::connect({}, /*cuda=*/true);
+  EXPECT_TRUE(absl::IsUnimplemented(group.status()) || absl::IsUnavailable(group.status())) << group.status();
+}
+
 TEST(GroupAddress, NamesEveryFaultAtOnce) {
   GroupAddress address;
   address.world_size = 2;
