@@ -25,7 +25,10 @@ void CallLog::handled(const std::string& method, const Result<Caller>& caller, c
   const size_t dot = method.find('.');
   const std::string code = absl::StatusCodeToString(status.code());
   meter_.call_handled(method.substr(0, dot), dot == std::string::npos ? "" : method.substr(dot + 1), code, seconds);
-  if (!caller.ok()) meter_.auth_failed(reason_of(caller.status()));
+  if (!caller.ok()) {
+    const std::string reason = reason_of(caller.status());
+    meter_.auth_failed(reason.empty() ? code : reason);
+  }
   log(is_our_fault(status) ? LogLevel::kWarning : LogLevel::kDebug, "call",
       {{"method", method},
        {"code", code},

@@ -59,9 +59,9 @@ Status JobMeter::find_new() {
 Status JobMeter::read_progress(soci::session& sql, const std::string& job_id, Seen& seen) {
   ESP_ASSIGN(const auto tasks, TaskRepository(sql).of_job(job_id));
   for (const TaskRecord& task : tasks) {
-    if (task.is_preparation())
-      seen.prepared = task.preparation.objects_done() - task.preparation.objects_skipped();
-    else
+    if (task.kind == TaskKind::kPreparation)
+      seen.prepared += task.preparation.objects_done() - task.preparation.objects_skipped();
+    else if (task.kind == TaskKind::kTraining)
       seen.steps[task.denoiser] = task.training.step();
   }
   return absl::OkStatus();

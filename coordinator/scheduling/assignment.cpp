@@ -50,9 +50,9 @@ void Scheduler::give_out() {
         finish(effects);
         continue;
       }
-      log_error("tasks not given out", {{"error", status.ToString()}});
+      log_error("tasks not given out", {{"err", status.ToString()}});
       give_out_after_us_ = parts_.clock.now_us() + kPauseAfterFaultUs;
-      if (const Status loaded = load(); !loaded.ok()) log_error("queue not read", {{"error", loaded.ToString()}});
+      if (const Status loaded = load(); !loaded.ok()) log_error("queue not read", {{"err", loaded.ToString()}});
     }
   } while (woken_);
 }

@@ -125,7 +125,7 @@ void Scheduler::finish(Effects& effects) {
   for (const std::string& job_id : effects.changed_jobs) parts_.changes.changed(job_id);
   for (const auto& [tenant_id, artefact_id] : effects.obsolete_artefacts) {
     const Status status = parts_.artefacts.remove(tenant_id, artefact_id);
-    if (!status.ok()) log_warning("artefact not removed", {{"artefact", artefact_id}, {"error", status.ToString()}});
+    if (!status.ok()) log_warning("artefact not removed", {{"artefact", artefact_id}, {"err", status.ToString()}});
   }
   effects = {};
 }
@@ -159,7 +159,7 @@ void Scheduler::refresh_shares(bool now) {
     ESP_ASSIGN(tenants, TenantRepository(sql).all());
     return absl::OkStatus();
   });
-  if (!status.ok()) return log_warning("tenants not read", {{"error", status.ToString()}});
+  if (!status.ok()) return log_warning("tenants not read", {{"err", status.ToString()}});
   const std::lock_guard lock(queue_mutex_);
   for (const TenantRecord& tenant : tenants) {
     const v1::TenantLimits& limits = tenant.limits;

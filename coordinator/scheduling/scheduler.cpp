@@ -153,7 +153,9 @@ Status Scheduler::lose(soci::session& sql, const Roster::Attempt& attempt, const
     ESP_TRY(counts ? life.failed(job, task, why, /*permanent=*/false) : life.handed_back(job, task));
   }
   effects.take(job, life, origin);
-  log_warning("task lost", {{"job", job.id}, {"task", task.id}, {"attempt", task.attempt}, {"reason", why}});
+  log_warning(
+      "task lost",
+      {{"job", job.id}, {"tenant", job.tenant_id}, {"task", task.id}, {"attempt", task.attempt}, {"reason", why}});
   return absl::OkStatus();
 }
 
@@ -221,7 +223,7 @@ Status Scheduler::store(const std::vector<Worker*>& workers) {
     return absl::OkStatus();
   });
   if (!status.ok()) {
-    log_error("reports not stored", {{"workers", workers.size()}, {"error", status.ToString()}});
+    log_error("reports not stored", {{"workers", workers.size()}, {"err", status.ToString()}});
     return status;
   }
   for (Worker* worker : workers) {
@@ -303,7 +305,7 @@ void Scheduler::expire() {
   if (status.ok())
     finish(effects);
   else
-    log_error("leases not checked", {{"error", status.ToString()}});
+    log_error("leases not checked", {{"err", status.ToString()}});
 }
 
 void Scheduler::tick() {
