@@ -94,7 +94,8 @@ Result<v1::ListUsageResponse> BillingDesk::usage(const std::string& tenant_id, c
 
 Result<v1::Invoice> BillingDesk::invoice(const std::string& tenant_id, const std::string& job_id) {
   return database_.transaction([&](soci::session& sql) -> Result<v1::Invoice> {
-    ESP_ASSIGN(const JobRecord job, JobRepository(sql).find(job_id, tenant_id));
+    ESP_ASSIGN(const JobRecord job, JobRepository(sql).find(job_id, ""));  // a deleted one's invoice stays
+    if (job.tenant_id != tenant_id) return absl::NotFoundError(absl::StrCat("no job ", job_id));
     if (!is_final(job.state)) {
       return absl::FailedPreconditionError(absl::StrCat("job ", job_id, " has not ended: there is no invoice yet"));
     }

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "coordinator/billing/billing_desk.h"
 #include "coordinator/jobs/event_repository.h"
 #include "coordinator/jobs/job_repository.h"
 #include "coordinator/retention/removal_desk.h"
@@ -80,6 +81,19 @@ TEST_F(Retention, ADeletedJobTakesAlongWhatItMade) {
   const auto again = inside_.desk->submit(kLocalTenant, inside_.request("request-1", {v1::DENOISER_SPARSE_STRUCTURE}));
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_TRUE(again->duplicate());
+}
+
+TEST_F(Retention, TheInvoiceOfADeletedJobStays) {
+  const v1::Job job = finished();
+  BillingDesk billing(*inside_.database, inside_.clock, billing::PriceList());
+  const auto before = billing.invoice(kLocalTenant, job.job_id());
+  ASSERT_TRUE(before.ok()) << before.status();
+  ASSERT_GT(before->cost().total_nanos(), 0);
+  ASSERT_TRUE(desk_.delete_job(caller_, job.job_id()).ok());
+  const auto after = billing.invoice(kLocalTenant, job.job_id());
+  ASSERT_TRUE(after.ok()) << after.status();
+  EXPECT_EQ(after->SerializeAsString(), before->SerializeAsString());
+  EXPECT_EQ(billing.invoice("tnt_other", job.job_id()).status().code(), absl::StatusCode::kNotFound);
 }
 
 TEST_F(Retention, ADatasetThatAnotherJobUsesOutlivesItsJob) {
