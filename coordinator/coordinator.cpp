@@ -160,7 +160,8 @@ struct Coordinator::Parts {
     removal = std::make_unique<RemovalDesk>(*database, *artefacts, clock);
     sweeper = std::make_unique<Sweeper>(*database, *artefacts, config.retention, clock);
     scheduler =
-        std::make_unique<Scheduler>(Scheduler::Parts{*database, *artefacts, changes, clock}, config.lease, config.base);
+        std::make_unique<Scheduler>(Scheduler::Parts{*database, *artefacts, changes, clock}, config.lease, config.base,
+                                    config.scheduling);
     desk = std::make_unique<JobDesk>(JobDesk::Parts{*database, *scheduler, clock}, config.base, config.lease, prices);
     job_service = std::make_unique<JobServiceHandler>(*gate, *desk, *removal, changes);
     artefact_service = std::make_unique<ArtefactServiceHandler>(*gate, *database, *artefacts, *removal);
