@@ -1,5 +1,6 @@
 #include "billing/price_list.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/numbers.h"
@@ -22,6 +23,10 @@ Status check(const Order& order) {
   if (order.rank != 16 && order.rank != 32 && order.rank != 64) return fault("rank", order.rank, "16, 32 or 64");
   if (order.resolution != 512 && order.resolution != 1024) {
     return fault("resolution", order.resolution, "512 or 1024");
+  }
+  for (auto at = order.denoisers.begin(); at != order.denoisers.end(); ++at) {
+    if (std::find(order.denoisers.begin(), at, *at) == at) continue;
+    return absl::InvalidArgumentError(absl::StrCat("denoisers: ", std::string(to_string(*at)), " is named twice"));
   }
   return absl::OkStatus();
 }

@@ -75,13 +75,13 @@ Status estimate(const Command& command, const EstimateOptions& options) {
 void add_estimate(CLI::App& app, Command& command) {
   auto* verb = app.add_subcommand("estimate", "The exact price of a job; needs no server");
   auto options = std::make_shared<EstimateOptions>();
-  verb->add_option("--objects", options->objects, "Unique objects in the archive")->required();
+  verb->add_option("--objects", options->objects, "Unique objects in the archive, 0..1000000")->required();
   verb->add_option("--denoisers", options->denoisers, "sparse_structure, geometry, texture; comma-separated")
       ->delimiter(',')
       ->capture_default_str();
   verb->add_option("--rank", options->rank, "16, 32 or 64")->capture_default_str();
   verb->add_option("--resolution", options->resolution, "512 or 1024")->capture_default_str();
-  verb->add_option("--steps", options->steps, "100..10000")->capture_default_str();
+  verb->add_option("--steps", options->steps, "100..10000")->check(CLI::Range(100, 10'000))->capture_default_str();
   verb->add_flag("--reused", options->reused, "The source is a prepared dataset");
   verb->add_option("--pricing", options->pricing, "Price list (default: the built-in one, as configs/pricing.yaml)");
   verb->callback([&command, options] { command.run = [&command, options] { return estimate(command, *options); }; });

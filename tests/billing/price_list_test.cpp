@@ -64,6 +64,7 @@ TEST(Price, RefusesValuesOutsideTheirRange) {
   EXPECT_EQ(with([](Order& o) { o.steps = 0; }), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(with([](Order& o) { o.rank = 17; }), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(with([](Order& o) { o.resolution = 1536; }), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(with([](Order& o) { o.denoisers = {kTex, kGeo, kTex}; }), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(Dollars, RoundsHalfUp) {
