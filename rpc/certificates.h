@@ -9,9 +9,9 @@
 namespace espalier {
 
 struct CertificateRequest {
-  std::vector<std::string> hosts;    // names and addresses of the server, beside localhost
-  std::vector<std::string> workers;  // one certificate each; plain names of [A-Za-z0-9._-]
-  int days = 825;                    // that server and workers' certificates last, 1 to 3650; the authority's 3650
+  std::vector<std::string> hosts = {};    // names and addresses of the server, beside localhost
+  std::vector<std::string> workers = {};  // one certificate each; plain names of [A-Za-z0-9._-]
+  int days = 825;                         // that server and workers' certificates last, 1 to 3650; the authority's 3650
 };
 
 // Makes what TLS between our programs takes, for those without an authority of their own: ca.crt and ca.key, server.crt
