@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 
 #include <array>
 #include <cerrno>
@@ -33,6 +34,11 @@ std::string hmac_sha256_hex(std::string_view key, std::string_view text) {
 
 bool equal_in_constant_time(std::string_view a, std::string_view b) {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+void forbid_core_files() {
+  const rlimit none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);  // lowering a limit cannot fail
 }
 
 }  // namespace espalier

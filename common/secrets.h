@@ -22,4 +22,7 @@ bool equal_in_constant_time(std::string_view a, std::string_view b);
 // As write_file_atomic, but readable by the owner only (mode 0600, from its first byte on).
 Status write_secret_file(const std::filesystem::path& path, std::string_view bytes);
 
+// This process and its children leave no core files, which would hold its secrets.
+void forbid_core_files();
+
 }  // namespace espalier

@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/log.h"
+#include "common/secrets.h"
 #include "common/stop_signals.h"
 #include "coordinator/billing/billing_desk.h"
 #include "coordinator/billing/usage_export.h"
@@ -219,6 +220,7 @@ void Coordinator::stop() {
 
 Status run_coordinator(const CoordinatorConfig& config) {
   const StopSignals signals;
+  forbid_core_files();
   const SystemClock clock;
   ESP_ASSIGN(const auto coordinator, Coordinator::start(config, clock));
   std::cout << "espalier-coordinator listens on " << coordinator->address() << std::endl;

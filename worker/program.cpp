@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "common/log.h"
+#include "common/secrets.h"
 #include "common/stop_signals.h"
 #include "worker/agent.h"
 
@@ -42,6 +43,7 @@ int fail(const Status& status, int code) {
 
 int run_program(int argc, char** argv) {
   const StopSignals signals;  // before any thread
+  forbid_core_files();
   CLI::App app("Runs the tasks of an Espalier coordinator on this machine.", "espalier-worker");
   Arguments arguments;
   add_options(app, arguments);

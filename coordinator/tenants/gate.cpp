@@ -81,7 +81,7 @@ Result<Caller> Gate::authorise(const google::protobuf::Descriptor& request, cons
   }
   ESP_TRY(check_state(holder.tenant));
   ESP_TRY(spend_request(holder));
-  ESP_TRY(keys_.note_use(holder.key));
+  keys_.note_use(holder.key);
   return in_named_tenant(std::move(caller), *access, metadata_entry(context, kTenantEntry));
 }
 

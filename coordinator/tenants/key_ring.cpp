@@ -1,5 +1,6 @@
 #include "coordinator/tenants/key_ring.h"
 
+#include "common/log.h"
 #include "common/secrets.h"
 #include "rpc/status.h"
 
@@ -73,20 +74,21 @@ Result<KeyRing::Memory> KeyRing::read(const std::string& key_id, int64_t now_us)
   });
 }
 
-Status KeyRing::note_use(const KeyRecord& key) {
+void KeyRing::note_use(const KeyRecord& key) {
   const int64_t now_us = clock_.now_us();
-  if (now_us - key.last_use_us < kLastUseStepUs) return absl::OkStatus();
+  if (now_us - key.last_use_us < kLastUseStepUs) return;
   {
     const std::lock_guard lock(mutex_);
     const auto found = memory_.find(key.id);
-    if (found == memory_.end() || !found->second.holder) return absl::OkStatus();
-    if (now_us - found->second.holder->key.last_use_us < kLastUseStepUs) return absl::OkStatus();
+    if (found == memory_.end() || !found->second.holder) return;
+    if (now_us - found->second.holder->key.last_use_us < kLastUseStepUs) return;
     found->second.holder->key.last_use_us = now_us;  // before the write: others need not do it too
   }
-  return database_.transaction([&](soci::session& sql) -> Status {
+  const Status noted = database_.transaction([&](soci::session& sql) -> Status {
     KeyRepository(sql).note_use(key.id, now_us);
     return absl::OkStatus();
   });
+  if (!noted.ok()) log_warning("use of a key not noted", {{"key", key.id}, {"error", noted.ToString()}});
 }
 
 }  // namespace espalier::coordinator

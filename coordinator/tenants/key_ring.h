@@ -31,8 +31,8 @@ class KeyRing {
   };
   // UNAUTHENTICATED with a reason of tenants.proto. Does not look at the tenant's state.
   Result<Holder> verify(const Credentials& credentials);
-  // Records that a verified key is in use, at most once a minute.
-  Status note_use(const KeyRecord& key);
+  // Records that a verified key is in use, at most once a minute. Only logs when that cannot be stored.
+  void note_use(const KeyRecord& key);
   // Whether verify() would be answered from memory, without the database.
   bool remembers(const std::string& key_id);
   // The tenant as it is in the database. NOT_FOUND.
