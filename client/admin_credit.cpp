@@ -77,7 +77,7 @@ Status verify(const Command& command) {
                                    fault.account().empty() ? "-" : fault.account(), fault.subject(),
                                    fault.description());
     }
-    std::cout << absl::StrFormat("%d tenants, %d transactions, %d postings, %d faults\n", response.tenants(),
+    std::cout << absl::StrFormat("tenants %d, transactions %d, postings %d, faults %d\n", response.tenants(),
                                  response.transactions(), response.postings(), response.faults_size());
   }
   if (response.faults().empty()) return absl::OkStatus();

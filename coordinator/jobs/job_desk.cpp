@@ -64,7 +64,7 @@ Result<v1::SubmitJobResponse> JobDesk::submit_checked(soci::session& sql, const 
     return response;
   }
   ESP_TRY(room);
-  ESP_ASSIGN(const v1::Dataset reused, check_source(sql, tenant_id, request.spec()));
+  ESP_ASSIGN(const Source source, check_source(sql, tenant_id, request.spec()));
   JobRecord job;
   job.id = new_id("job");
   job.tenant_id = tenant_id;
@@ -76,30 +76,31 @@ Result<v1::SubmitJobResponse> JobDesk::submit_checked(soci::session& sql, const 
   job.expected_objects = request.expected_objects();
   job.prices = prices_;
   job.warnings = spec_warnings(request.spec(), base_);
-  ESP_ASSIGN(job.estimate,
-             job_price(prices_, job.spec, job.expected_objects, /*reused=*/!reused.dataset_id().empty()));
+  ESP_ASSIGN(job.estimate, job_price(prices_, job.spec, job.expected_objects, source.prepared));
+  Ledger ledger(sql, parts_.clock.now_us());
   if (request.validate_only()) {
-    ESP_TRY(Ledger(sql, parts_.clock.now_us()).admits(job, /*reused=*/!reused.dataset_id().empty()));
+    ESP_TRY(ledger.admits(job, source.prepared));
     job.id.clear();
     job.create_us = parts_.clock.now_us();
   } else {
     Lifecycle life(sql, leases_, base_.name, parts_.clock.now_us());
-    ESP_TRY(life.create(job, reused));
+    ESP_TRY(life.create(job, source.dataset));
+    ESP_TRY(ledger.submitted(job, source.prepared));
     change = life.change(job);
   }
   ESP_ASSIGN(*response.mutable_job(), describe_job(sql, job));
   return response;
 }
 
-Result<v1::Dataset> JobDesk::check_source(soci::session& sql, const std::string& tenant_id,
-                                          const v1::TrainingSpec& spec) {
+Result<JobDesk::Source> JobDesk::check_source(soci::session& sql, const std::string& tenant_id,
+                                              const v1::TrainingSpec& spec) {
   if (spec.has_artefact_id()) {
     const auto artefact = ArtefactRepository(sql).find(spec.artefact_id(), tenant_id);
     if (!artefact.ok()) return annotate(artefact.status(), "spec.artefact_id");
     if (artefact->kind != v1::ARTEFACT_KIND_ARCHIVE && artefact->kind != v1::ARTEFACT_KIND_PREPARED_DATASET) {
       return invalid_fields({{"spec.artefact_id", "is not an archive or a prepared dataset"}});
     }
-    return v1::Dataset();
+    return Source{.dataset = {}, .prepared = artefact->kind == v1::ARTEFACT_KIND_PREPARED_DATASET};
   }
   auto dataset = CatalogueRepository(sql).find_dataset(spec.dataset_id(), tenant_id);
   if (!dataset.ok()) return annotate(dataset.status(), "spec.dataset_id");
@@ -115,7 +116,7 @@ Result<v1::Dataset> JobDesk::check_source(soci::session& sql, const std::string&
                       absl::StrCat("the dataset has nothing to train ", denoiser_name(spec.denoisers(i)), " from")});
   }
   ESP_TRY(invalid_fields(faults));
-  return dataset;
+  return Source{.dataset = *std::move(dataset), .prepared = true};
 }
 
 Result<v1::EstimateJobResponse> JobDesk::estimate(const v1::EstimateJobRequest& request) const {

@@ -46,7 +46,11 @@ class JobDesk {
   Result<v1::SubmitJobResponse> submit_checked(soci::session& sql, const std::string& tenant_id,
                                                const v1::SubmitJobRequest& request, const std::string& digest,
                                                const Status& room, std::optional<WorkChange>& change);
-  Result<v1::Dataset> check_source(soci::session& sql, const std::string& tenant_id, const v1::TrainingSpec& spec);
+  struct Source {
+    v1::Dataset dataset;    // that the job starts from; without an id when it has to prepare
+    bool prepared = false;  // there is nothing to prepare; what a client uploads is only known once it is unpacked
+  };
+  Result<Source> check_source(soci::session& sql, const std::string& tenant_id, const v1::TrainingSpec& spec);
   void add_waiting_reason(v1::Job& job);
 
   const Parts parts_;

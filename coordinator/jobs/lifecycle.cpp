@@ -35,7 +35,6 @@ Status Lifecycle::create(JobRecord& job, const v1::Dataset& reused) {
   job.create_us = now_us_;
   JobRepository jobs(sql_);
   jobs.insert(job);
-  ESP_TRY(Ledger(sql_, now_us_).submitted(job, /*reused=*/!prepares));
   if (prepares) add_task(new_task(job, TaskKind::kPreparation, v1::STAGE_STATE_WAITING));
   int position = 0;
   for (const int denoiser : job.spec.denoisers()) {

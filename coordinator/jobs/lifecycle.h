@@ -33,8 +33,7 @@ class Lifecycle {
   Lifecycle(soci::session& sql, const LeaseConfig& leases, const std::string& base_name, long long now_us)
       : sql_(sql), leases_(leases), base_name_(base_name), now_us_(now_us) {}
 
-  // Stores a new job with its tasks and holds credit for it. `reused` is the dataset it starts from; its id is empty
-  // for a job that prepares. RESOURCE_EXHAUSTED as Ledger.
+  // Stores a new job with its tasks. `reused` is the dataset it starts from; its id is empty for a job that prepares.
   Status create(JobRecord& job, const v1::Dataset& reused);
 
   // Makes a preparation that has not begun the first of `shards`.
