@@ -53,30 +53,34 @@ Status Ledger::prepared(const JobRecord& job, int64_t objects, bool reused) {
 }
 
 Status Ledger::ended(const JobRecord& job) {
+  const int64_t total = job.cost.total_nanos();
+  int64_t held = LedgerRepository(sql_).held(job.id);
+  if (held < total) {  // only of a job that is older than the ledger: nothing was held then
+    ESP_ASSIGN(const auto missing, billing::hold(job.id, "end", total - held));
+    ESP_TRY(book(job.tenant_id, missing, /*post_paid=*/true));
+    held = total;
+  }
   std::vector<billing::Line> lines;
   for (const v1::CostLine& line : job.cost.lines()) lines.push_back(from_proto(line));
-  int64_t held = LedgerRepository(sql_).held(job.id);
-  if (held < job.cost.total_nanos()) {  // only of a job that is older than the ledger: nothing was held then
-    ESP_ASSIGN(const auto missing, billing::hold(job.id, "end", job.cost.total_nanos() - held));
-    ESP_TRY(book(job.tenant_id, missing, /*post_paid=*/true));
-    held = job.cost.total_nanos();
-  }
   ESP_ASSIGN(const auto transactions, billing::settlement(job.id, held, lines));
   for (const billing::Transaction& transaction : transactions) {
     ESP_TRY(book(job.tenant_id, transaction, /*post_paid=*/true));  // takes from what is held only
   }
-  UsageRepository usage(sql_);
-  for (size_t i = 0; i < lines.size(); ++i) {
-    v1::UsageEvent event;
-    event.set_event_id(billing::name_uuid(job.id, billing::line_name(lines[i])));
-    event.set_tenant_id(job.tenant_id);
-    event.set_job_id(job.id);
-    *event.mutable_time() = to_timestamp(now_us_);
-    event.set_price_version(job.cost.price_version());
-    *event.mutable_line() = job.cost.lines(static_cast<int>(i));
-    usage.insert(event);
-  }
+  record_usage(job);
   return absl::OkStatus();
+}
+
+void Ledger::record_usage(const JobRecord& job) {
+  v1::UsageEvent event;
+  event.set_tenant_id(job.tenant_id);
+  event.set_job_id(job.id);
+  *event.mutable_time() = to_timestamp(now_us_);
+  event.set_price_version(job.cost.price_version());
+  for (const v1::CostLine& line : job.cost.lines()) {
+    event.set_event_id(billing::name_uuid(job.id, billing::line_name(from_proto(line))));
+    *event.mutable_line() = line;
+    UsageRepository(sql_).insert(event);
+  }
 }
 
 Status Ledger::book(const std::string& tenant_id, const billing::Transaction& transaction, bool post_paid) {

@@ -53,6 +53,7 @@ class Ledger {
     std::string request_id;
     std::string note;
   };
+  void record_usage(const JobRecord& job);
   Status book(const std::string& tenant_id, const billing::Transaction& transaction, bool post_paid);
   Status check_credit(const std::string& tenant_id, const billing::Transaction& hold, const CreditTerms& terms);
   Status take(const std::string& tenant_id, const billing::Transaction& transaction);

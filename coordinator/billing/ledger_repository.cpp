@@ -91,8 +91,10 @@ void store_balances(soci::session& sql, const std::string& tenant_id, const bill
   const long long available = balances.of(Account::kAvailable), held = balances.of(Account::kHeld),
                   revenue = balances.of(Account::kRevenue), grants = balances.of(Account::kGrants),
                   adjustments = balances.of(Account::kAdjustments);
-  sql << "INSERT OR REPLACE INTO ledger_balances (tenant_id, available, held, revenue, grants, adjustments) "
-         "VALUES (:tenant, :available, :held, :revenue, :grants, :adjustments)",
+  sql << "INSERT INTO ledger_balances (tenant_id, available, held, revenue, grants, adjustments) VALUES (:tenant, "
+         ":available, :held, :revenue, :grants, :adjustments) ON CONFLICT (tenant_id) DO UPDATE SET available = "
+         "excluded.available, held = excluded.held, revenue = excluded.revenue, grants = excluded.grants, "
+         "adjustments = excluded.adjustments",
       use(tenant_id), use(available), use(held), use(revenue), use(grants), use(adjustments);
 }
 
