@@ -58,7 +58,10 @@ grpc::Status JobServiceHandler::ListJobs(grpc::ServerContext* context, const v1:
 grpc::Status JobServiceHandler::WatchJob(grpc::ServerContext* context, const v1::WatchJobRequest* request,
                                          grpc::ServerWriter<v1::JobEvent>* writer) {
   return gate_.admit<v1::WatchJobRequest>(*context, [&](const Caller& caller) {
-    const auto fetch = [&](long long after) { return desk_.events(caller.tenant_id, request->job_id(), after); };
+    const auto fetch = [&](long long after) -> Result<JobDesk::Tail<v1::JobEvent>> {
+      ESP_TRY(gate_.recheck(caller));
+      return desk_.events(caller.tenant_id, request->job_id(), after);
+    };
     return follow(*context, changes_, request->job_id(), request->after_sequence(), *writer, fetch);
   });
 }
@@ -98,7 +101,8 @@ grpc::Status JobServiceHandler::ListJobLogs(grpc::ServerContext* context, const 
 grpc::Status JobServiceHandler::StreamJobLogs(grpc::ServerContext* context, const v1::StreamJobLogsRequest* request,
                                               grpc::ServerWriter<v1::LogLine>* writer) {
   return gate_.admit<v1::StreamJobLogsRequest>(*context, [&](const Caller& caller) {
-    const auto fetch = [&](long long after) {
+    const auto fetch = [&](long long after) -> Result<JobDesk::Tail<v1::LogLine>> {
+      ESP_TRY(gate_.recheck(caller));
       return desk_.logs(caller.tenant_id, request->job_id(), after, kLogLinesAtOnce);
     };
     return follow(*context, changes_, request->job_id(), request->after_sequence(), *writer, fetch);

@@ -73,10 +73,11 @@ class WorkerServiceHandler::StreamLink final : public WorkerLink {
 };
 
 grpc::Status WorkerServiceHandler::Attach(grpc::ServerContext* context, Stream* stream) {
-  return gate_.admit<v1::WorkerMessage>(*context, [&](const Caller&) { return attach(*context, *stream); });
+  return gate_.admit<v1::WorkerMessage>(*context,
+                                        [&](const Caller& caller) { return attach(caller, *context, *stream); });
 }
 
-Status WorkerServiceHandler::attach(grpc::ServerContext& context, Stream& stream) {
+Status WorkerServiceHandler::attach(const Caller& caller, grpc::ServerContext& context, Stream& stream) {
   const auto link = std::make_shared<StreamLink>(context, stream);
   bool refused = false;
   {
@@ -84,14 +85,15 @@ Status WorkerServiceHandler::attach(grpc::ServerContext& context, Stream& stream
     refused = closed_;
     if (!refused) links_.insert(link);
   }
-  Status status = refused ? absl::UnavailableError("the coordinator is stopping: attach again") : serve(stream, link);
+  Status status =
+      refused ? absl::UnavailableError("the coordinator is stopping: attach again") : serve(caller, stream, link);
   link->join();
   const std::lock_guard lock(mutex_);
   links_.erase(link);
   return link->why().value_or(status);
 }
 
-Status WorkerServiceHandler::serve(Stream& stream, const std::shared_ptr<StreamLink>& link) {
+Status WorkerServiceHandler::serve(const Caller& caller, Stream& stream, const std::shared_ptr<StreamLink>& link) {
   v1::WorkerMessage message;
   if (!stream.Read(&message) || !message.has_hello()) {
     return absl::FailedPreconditionError("the first message of a stream must be hello");
@@ -101,7 +103,8 @@ Status WorkerServiceHandler::serve(Stream& stream, const std::shared_ptr<StreamL
   Status status;
   while (status.ok() && stream.Read(&message)) {
     entry.heard(message);
-    status = scheduler_.receive(ticket, message);
+    status = gate_.recheck(caller);
+    if (status.ok()) status = scheduler_.receive(ticket, message);
   }
   scheduler_.detach(ticket);
   return status;

@@ -24,8 +24,8 @@ class WorkerServiceHandler final : public v1::WorkerService::Service {
 
  private:
   class StreamLink;
-  Status attach(grpc::ServerContext& context, Stream& stream);
-  Status serve(Stream& stream, const std::shared_ptr<StreamLink>& link);
+  Status attach(const Caller& caller, grpc::ServerContext& context, Stream& stream);
+  Status serve(const Caller& caller, Stream& stream, const std::shared_ptr<StreamLink>& link);
 
   Gate& gate_;
   Scheduler& scheduler_;

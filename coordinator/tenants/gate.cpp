@@ -85,6 +85,12 @@ Result<Caller> Gate::authorise(const google::protobuf::Descriptor& request, cons
   return in_named_tenant(std::move(caller), *access, metadata_entry(context, kTenantEntry));
 }
 
+Status Gate::recheck(const Caller& caller) {
+  if (absl::StartsWith(caller.principal, kWorkerUri)) return absl::OkStatus();  // lasts as long as its connection
+  ESP_ASSIGN(const KeyRing::Holder holder, keys_.still_valid(caller.principal));
+  return caller.is_worker() ? absl::OkStatus() : check_state(holder.tenant);
+}
+
 void Gate::tell(const google::protobuf::Descriptor& request, const Result<Caller>& caller, const Status& status,
                 std::chrono::duration<double> time) const {
   const auto access = access_of(request);

@@ -40,6 +40,9 @@ class Gate {
   // The caller when it may make the call with this request; the errors that tenants.proto lists for every call.
   Result<Caller> authorise(const google::protobuf::Descriptor& request, const grpc::ServerContext& context);
 
+  // For streams that stay: OK while the caller's key and tenant are still let in.
+  Status recheck(const Caller& caller);
+
  private:
   Result<Caller> by_certificate(const Access& access, const grpc::ServerContext& context) const;
   Result<KeyRing::Holder> authenticate(const Credentials& credentials, const std::string& address);

@@ -17,6 +17,12 @@ Status refused(const char* reason, const char* message) {
   return with_reason(absl::UnauthenticatedError(message), reason);
 }
 
+Status check_lasts(const KeyRecord& key, int64_t now_us) {
+  if (key.revoke_us != 0) return refused("KEY_REVOKED", "the key has been revoked");
+  if (key.expire_us != 0 && key.expire_us <= now_us) return refused("KEY_EXPIRED", "the key has expired");
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 Result<KeyRing::Holder> KeyRing::verify(const Credentials& credentials) {
@@ -24,9 +30,14 @@ Result<KeyRing::Holder> KeyRing::verify(const Credentials& credentials) {
   const std::string digest = pepper_.digest(credentials);
   const bool equal = equal_in_constant_time(digest, memory.holder ? memory.holder->key.digest : kNoDigest);
   if (!memory.holder || !equal) return refused("KEY_INVALID", "the key is not one of this installation");
-  const KeyRecord& key = memory.holder->key;
-  if (key.revoke_us != 0) return refused("KEY_REVOKED", "the key has been revoked");
-  if (key.expire_us != 0 && key.expire_us <= clock_.now_us()) return refused("KEY_EXPIRED", "the key has expired");
+  ESP_TRY(check_lasts(memory.holder->key, clock_.now_us()));
+  return *memory.holder;
+}
+
+Result<KeyRing::Holder> KeyRing::still_valid(const std::string& key_id) {
+  ESP_ASSIGN(const Memory memory, look_up(key_id));
+  if (!memory.holder) return refused("KEY_INVALID", "the key is not one of this installation");
+  ESP_TRY(check_lasts(memory.holder->key, clock_.now_us()));
   return *memory.holder;
 }
 

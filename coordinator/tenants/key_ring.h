@@ -31,6 +31,8 @@ class KeyRing {
   };
   // UNAUTHENTICATED with a reason of tenants.proto. Does not look at the tenant's state.
   Result<Holder> verify(const Credentials& credentials);
+  // The key of a caller that verify() has let in before; UNAUTHENTICATED when it has ended since.
+  Result<Holder> still_valid(const std::string& key_id);
   // Records that a verified key is in use, at most once a minute. Only logs when that cannot be stored.
   void note_use(const KeyRecord& key);
   // Whether verify() would be answered from memory, without the database.

@@ -232,6 +232,22 @@ TEST_F(Foreign, ResourcesOfTheSameRequestsAreFoundByTheirOwner) {
   EXPECT_GT(found, 15);
 }
 
+TEST_F(Foreign, StreamsEndWhenTheirKeyIsRevoked) {
+  v1::JobService::Stub stub(running_.channel);
+  grpc::ClientContext context;
+  set_deadline(context);
+  context.AddMetadata(kAuthorizationEntry, authorization_of(key_));
+  v1::WatchJobRequest request;
+  request.set_job_id(id("job_id"));
+  const auto reader = stub.WatchJob(&context, request);
+  v1::JobEvent event;
+  ASSERT_TRUE(reader->Read(&event)) << "the job was queued";
+  running_.revoke(key_.key_id);
+  while (reader->Read(&event)) {
+  }
+  EXPECT_EQ(reason_of(from_grpc(reader->Finish())), "KEY_REVOKED");
+}
+
 TEST_F(Foreign, TenantsCannotBeNamedExceptByOperatorsWhoLeaveATrace) {
   const auto* method =
       google::protobuf::DescriptorPool::generated_pool()->FindMethodByName("espalier.v1.JobService.GetJob");
