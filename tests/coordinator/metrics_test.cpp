@@ -210,8 +210,8 @@ TEST_F(ScrapedCoordinator, CountsCallsByCodeAndRefusedKeys) {
 TEST_F(ScrapedCoordinator, HasNoLabelThatGrowsWithJobsOrTenants) {
   call_with(local_channel(config_, coordinator_->address()));
   const std::string text = scrape(coordinator_->metrics_address());
-  const std::set<std::string> allowed = {"code",   "denoiser", "kind",  "le",    "method", "priority", "reason",
-                                         "result", "service",  "stage", "state", "use",    "version"};
+  const std::set<std::string> allowed = {"code",   "denoiser", "kind",    "le",    "method", "priority", "quantile",
+                                         "reason", "result",   "service", "stage", "state",  "use",      "version"};
   const std::regex label("([a-z_]+)=\"");
   for (std::sregex_iterator it(text.begin(), text.end(), label), end; it != end; ++it)
     EXPECT_TRUE(allowed.contains((*it)[1])) << (*it)[1];

@@ -7,6 +7,7 @@
 
 #include "coordinator/jobs/event_repository.h"
 #include "coordinator/jobs/job_repository.h"
+#include "coordinator/storage/migrations.h"
 #include "tests/coordinator/fixtures.h"
 
 namespace espalier::coordinator {
@@ -20,7 +21,7 @@ TEST(Database, RefusesAFileOfANewerProgram) {
   {
     auto database = Database::open(file);
     ASSERT_TRUE(database.ok()) << database.status();
-    EXPECT_EQ((*database)->schema_version(), 1);
+    EXPECT_EQ((*database)->schema_version(), migrations().back().version);
     ASSERT_TRUE((*database)
                     ->transaction([](soci::session& sql) -> Status {
                       sql << "INSERT INTO schema_migrations (version, name) VALUES (99, 'future')";
