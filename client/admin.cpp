@@ -6,23 +6,6 @@
 
 namespace espalier::client {
 
-std::string role_text(v1::Role role) {
-  switch (role) {
-    case v1::ROLE_READ:
-      return "read";
-    case v1::ROLE_SUBMIT:
-      return "submit";
-    case v1::ROLE_ADMIN:
-      return "admin";
-    case v1::ROLE_OPERATOR:
-      return "operator";
-    case v1::ROLE_WORKER:
-      return "worker";
-    default:
-      return "unknown";
-  }
-}
-
 std::string time_text(const google::protobuf::Timestamp& time, bool present) {
   return present ? local_time(time) : "-";
 }

@@ -17,8 +17,6 @@ void add_audit(CLI::App& admin, Command& command);         // audit
 void add_credit(CLI::App& admin, Command& command);        // grant, adjust, reverse, ledger verify
 void add_certificates(CLI::App& admin, Command& command);  // certificates
 
-// "operator"; "unknown" for values of another version.
-std::string role_text(v1::Role role);
 // As local_time(); "-" for an absent one.
 std::string time_text(const google::protobuf::Timestamp& time, bool present);
 

@@ -2,15 +2,13 @@
 
 #include <CLI/CLI.hpp>
 #include <iostream>
-#include <map>
-#include <nlohmann/json.hpp>
 
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/admin.h"
 #include "client/call.h"
 #include "common/secrets.h"
 #include "espalier/v1/tenants.grpc.pb.h"
+#include "rpc/roles.h"
 
 namespace espalier::client {
 namespace {
@@ -21,13 +19,6 @@ struct CreateOptions {
   std::string tenant, name, role = "submit", output;
   int days = 0;
 };
-
-v1::Role role_of(const std::string& text) {
-  for (const auto role : {v1::ROLE_READ, v1::ROLE_SUBMIT, v1::ROLE_ADMIN, v1::ROLE_OPERATOR, v1::ROLE_WORKER}) {
-    if (role_text(role) == text) return role;
-  }
-  return v1::ROLE_UNSPECIFIED;
-}
 
 // To the file, or else to stdout: the secret is shown this once.
 Status deliver(const Command& command, const CreateOptions& options, v1::CreateKeyResponse response) {
@@ -40,7 +31,7 @@ Status deliver(const Command& command, const CreateOptions& options, v1::CreateK
     std::cout << to_json(response) << std::endl;
     return absl::OkStatus();
   }
-  std::cout << response.key().key_id() << " for " << role_text(response.key().role()) << " in tenant "
+  std::cout << response.key().key_id() << " for " << role_name(response.key().role()) << " in tenant "
             << response.key().tenant_id() << "\n";
   if (options.output.empty()) {
     std::cout << "ESPALIER_KEY=" << text << "\nThe secret is not stored and not shown again." << std::endl;
@@ -54,7 +45,7 @@ Status create(const Command& command, const CreateOptions& options) {
   v1::CreateKeyRequest request;
   request.set_tenant_id(options.tenant);
   request.set_name(options.name);
-  request.set_role(role_of(options.role));
+  request.set_role(role_named(options.role));
   if (options.days > 0) {
     using google::protobuf::util::TimeUtil;
     *request.mutable_expire_time() = TimeUtil::GetCurrentTime() + TimeUtil::HoursToDuration(24 * int64_t{options.days});
@@ -77,7 +68,7 @@ Status list(const Command& command, const std::string& tenant_id) {
     for (const v1::Key& key : response.keys()) {
       std::cout << (command.json ? to_json(key)
                                  : absl::StrFormat("%-31s %-9s %-8s expires %-19s used %-19s %s", key.key_id(),
-                                                   role_text(key.role()), state_of(key),
+                                                   role_name(key.role()), state_of(key),
                                                    time_text(key.expire_time(), key.has_expire_time()),
                                                    time_text(key.last_use_time(), key.has_last_use_time()), key.name()))
                 << "\n";

@@ -9,6 +9,7 @@
 #include "absl/strings/strip.h"
 #include "coordinator/tenants/audit_log.h"
 #include "rpc/credentials.h"
+#include "rpc/roles.h"
 #include "rpc/tls.h"
 
 namespace espalier::coordinator {
@@ -33,27 +34,13 @@ Status too_fast(const char* reason, const char* message, int64_t wait_us) {
   return with_retry_after(with_reason(absl::ResourceExhaustedError(message), reason), wait_us);
 }
 
-const char* name_of(v1::Role role) {
-  switch (role) {
-    case v1::ROLE_READ:
-      return "read";
-    case v1::ROLE_SUBMIT:
-      return "submit";
-    case v1::ROLE_ADMIN:
-      return "admin";
-    case v1::ROLE_OPERATOR:
-      return "operator";
-    default:
-      return "worker";
-  }
-}
-
 Status check_role(const Access& access, v1::Role role) {
   const bool worker = role == v1::ROLE_WORKER;
   const bool allowed = worker ? access.workers : access.role != v1::ROLE_UNSPECIFIED && role >= access.role;
   if (allowed) return absl::OkStatus();
+  const v1::Role least = access.role == v1::ROLE_UNSPECIFIED ? v1::ROLE_WORKER : access.role;
   return with_reason(absl::PermissionDeniedError(absl::StrCat(access.method, ": takes a key with the role ",
-                                                              name_of(access.role), ", this one's is ", name_of(role))),
+                                                              role_name(least), ", this one's is ", role_name(role))),
                      "ROLE_INSUFFICIENT");
 }
 

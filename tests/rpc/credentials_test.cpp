@@ -5,6 +5,7 @@
 #include "common/files.h"
 #include "common/secrets.h"
 #include "rpc/channel.h"
+#include "rpc/roles.h"
 #include "rpc/status.h"
 
 namespace espalier {
@@ -68,6 +69,15 @@ TEST(Secrets, HaveTheDigestsOfTheStandard) {
   EXPECT_FALSE(equal_in_constant_time("abc", "abd"));
   EXPECT_FALSE(equal_in_constant_time("abc", "ab"));
   EXPECT_NE(random_bytes(32), random_bytes(32));
+}
+
+TEST(Roles, HaveNamesForPeople) {
+  EXPECT_EQ(role_name(v1::ROLE_OPERATOR), "operator");
+  EXPECT_EQ(role_name(static_cast<v1::Role>(99)), "unknown");
+  for (const auto role : {v1::ROLE_READ, v1::ROLE_SUBMIT, v1::ROLE_ADMIN, v1::ROLE_OPERATOR, v1::ROLE_WORKER}) {
+    EXPECT_EQ(role_named(role_name(role)), role);
+  }
+  EXPECT_EQ(role_named("king"), v1::ROLE_UNSPECIFIED);
 }
 
 TEST(RetryInfo, TravelsWithTheStatus) {
