@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace espalier::coordinator {
 namespace {
@@ -22,6 +23,7 @@ void FairShare::set_weight(const std::string& tenant, double weight) { accounts_
 void FairShare::add(const std::string& tenant, int ranks, long long from_us, long long to_us) {
   if (epoch_us_ == 0) epoch_us_ = from_us;
   if (to_us <= from_us) return;
+  rebase(to_us);
   const double per_rank = static_cast<double>(half_life_us_) * kSecondsPerUs / std::log(2.0);
   accounts_[tenant].scaled += ranks * per_rank * (growth(to_us) - growth(from_us));
 }
@@ -36,6 +38,7 @@ void FairShare::count(Account& account, long long now_us) {
 
 void FairShare::change_running(const std::string& tenant, int delta, long long now_us) {
   if (epoch_us_ == 0) epoch_us_ = now_us;
+  rebase(now_us);
   Account& account = accounts_[tenant];
   if (account.running == 0) account.counted_us = now_us;
   count(account, now_us);
@@ -46,20 +49,23 @@ void FairShare::change_running(const std::string& tenant, int delta, long long n
     active_.erase(tenant);
 }
 
+// Divides all by one factor, so that their order stays; what is not counted yet will be, in the new measure.
+void FairShare::rebase(long long now_us) {
+  if (static_cast<double>(now_us - epoch_us_) < kRebaseAfterHalfLives * static_cast<double>(half_life_us_)) return;
+  const double factor = growth(now_us);
+  for (auto& [tenant, account] : accounts_) account.scaled /= factor;
+  epoch_us_ = now_us;
+  rebased_ = true;
+}
+
 std::vector<std::string> FairShare::settle(long long now_us) {
   if (epoch_us_ == 0) epoch_us_ = now_us;
   now_us_ = std::max(now_us_, now_us);
+  rebase(now_us_);
   for (const std::string& tenant : active_) count(accounts_[tenant], now_us_);
-  if (static_cast<double>(now_us_ - epoch_us_) < kRebaseAfterHalfLives * static_cast<double>(half_life_us_)) {
-    return {active_.begin(), active_.end()};
-  }
+  if (!std::exchange(rebased_, false)) return {active_.begin(), active_.end()};
   std::vector<std::string> all;
-  const double factor = growth(now_us_);
-  for (auto& [tenant, account] : accounts_) {
-    account.scaled /= factor;
-    all.push_back(tenant);
-  }
-  epoch_us_ = now_us_;
+  for (const auto& [tenant, account] : accounts_) all.push_back(tenant);
   return all;
 }
 

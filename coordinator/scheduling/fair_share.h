@@ -42,10 +42,12 @@ class FairShare {
   };
   double growth(long long at_us) const;  // 2^((at - epoch)/half_life)
   void count(Account& account, long long now_us);
+  void rebase(long long now_us);
 
   const long long half_life_us_;
   const long long horizon_us_;
   long long epoch_us_ = 0;
+  bool rebased_ = false;  // since the last settle(): every score has changed
   long long now_us_ = 0;
   std::map<std::string, Account> accounts_;
   std::set<std::string> active_;  // with running ranks
