@@ -117,10 +117,10 @@ std::vector<InvoiceRecord> UsageRepository::invoices(const std::string& tenant_i
                                                      const PageQuery& page) {
   std::string job_id;
   long long number = 0;
-  const std::string before = page.before_number > 0 ? absl::StrCat(" HAVING number < ", page.before_number) : "";
+  const std::string before = page.before_number > 0 ? absl::StrCat(" HAVING MIN(e.number) < ", page.before_number) : "";
   soci::statement statement =
-      (sql_.prepare << "SELECT e.job_id, MIN(e.number) AS number FROM usage_events e WHERE e.tenant_id = :tenant"
-                    << within(time) << " GROUP BY e.job_id" << before << " ORDER BY number DESC LIMIT " << page.size,
+      (sql_.prepare << "SELECT e.job_id, MIN(e.number) AS first FROM usage_events e WHERE e.tenant_id = :tenant"
+                    << within(time) << " GROUP BY e.job_id" << before << " ORDER BY first DESC LIMIT " << page.size,
        into(job_id), into(number), use(tenant_id));
   statement.execute();
   std::vector<InvoiceRecord> records;

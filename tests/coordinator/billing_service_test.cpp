@@ -56,7 +56,8 @@ class BillingServiceTest : public ::testing::Test {
     Tenants tenants(operator_);
     v1::CreateTenantRequest create;
     create.set_display_name("pays in advance");
-    create.mutable_limits()->set_requests_per_second(0);
+    create.mutable_limits()->set_requests_per_second(0);  // no limits but credit
+    create.mutable_limits()->set_max_queued_jobs(0);
     const auto tenant = call(tenants, &Tenants::CreateTenant, create);
     ASSERT_TRUE(tenant.ok()) << tenant.status();
     tenant_id_ = tenant->tenant().tenant_id();
