@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -35,11 +37,14 @@ class Installation {
   std::string espalier_json(std::vector<std::string> arguments) const;
 
   const std::filesystem::path& folder() const { return folder_.path(); }
+  const std::string& coordinator() const { return services_->coordinator(); }
   const std::string& inference() const { return services_->inference(); }
 
   // Sends SIGKILL to the running program of that name that belongs to this installation; waits up to 60 s for one to
   // be there. False: there was none.
   bool kill_program(const std::string& name) const;
+  // The process of a program of this installation with `argument` in its command line, waited for like that; 0: none.
+  pid_t find_program(const std::string& name, const std::string& argument) const;
 
  private:
   TempDir folder_;

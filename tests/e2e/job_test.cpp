@@ -1,12 +1,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "archive/zip_reader.h"
+#include "common/philox.h"
 #include "common/sha256.h"
 #include "tests/e2e/installation.h"
+#include "tests/e2e/jobs.h"
 
 namespace espalier::e2e {
 namespace {
@@ -15,45 +17,10 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using testing::HasSubstr;
 
-const std::vector<std::string> kSettings = {"--denoisers", "sparse_structure", "--rank", "16", "--steps", "100", "--lr",
-                                            "2e-3",        "--seed",           "3"};
-
-std::vector<std::string> submit(const std::string& source, const std::vector<std::string>& more = {}) {
-  std::vector<std::string> arguments = {"submit", source};
-  arguments.insert(arguments.end(), kSettings.begin(), kSettings.end());
-  arguments.insert(arguments.end(), more.begin(), more.end());
-  return arguments;
-}
-
-// The job as it ended.
-json finish(const std::string& job_id) {
-  installation().espalier({"watch", job_id});
-  return json::parse(installation().espalier_json({"job", job_id}));
-}
-
-// The hash of the adapter's weights, from its header; the rest of the header names the job.
-std::string adapter_digest(const std::string& job_id, const std::string& folder_name) {
-  const auto folder = installation().folder() / folder_name;
-  const auto output = installation().espalier({"download", job_id, "-o", folder.string()});
-  EXPECT_EQ(output.code, 0) << output.text();
-  const auto file = read_file(folder / "sparse_structure.safetensors");
-  EXPECT_TRUE(file.ok()) << file.status();
-  if (!file.ok() || file->size() < 8) return "";
-  uint64_t length = 0;
-  std::memcpy(&length, file->data(), sizeof length);
-  return json::parse(file->substr(8, length))["__metadata__"]["espalier.weights_sha256"];
-}
-
 class JobTest : public testing::Test {
  protected:
   void SetUp() override {
     if (const auto reason = missing_base(); !reason.empty()) GTEST_SKIP() << reason;
-  }
-
-  // An undisturbed run of kSettings, shared: what every disturbed one is compared with.
-  static const json& reference_job() {
-    static const json job = finish(json::parse(installation().espalier_json(submit(assets().string())))["job_id"]);
-    return job;
   }
 };
 
@@ -111,6 +78,22 @@ TEST_F(JobTest, SurvivesKillsOfEveryProgramWithTheSameResult) {
     EXPECT_EQ(job["state"], "JOB_STATE_SUCCEEDED") << program << job.dump(1);
     EXPECT_EQ(adapter_digest(id, "after-" + program), expected) << program;
   }
+}
+
+// Within one job, and no more of the training and of its worker than the attempts that a task has.
+TEST_F(JobTest, SurvivesManyKillsAtRandomPointsOfOneJob) {
+  const std::string id =
+      json::parse(installation().espalier_json(submit(reference_job()["preparation"]["dataset_id"])))["job_id"];
+  PhiloxStream random(2026);
+  for (const std::string program : {"espalier-coordinator", "espalier-train", "espalier-coordinator", "espalier-worker",
+                                    "espalier-coordinator", "espalier-train"}) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(random.below(2000)));
+    ASSERT_TRUE(installation().kill_program(program)) << program;
+  }
+  const auto job = finish(id);
+  EXPECT_EQ(job["state"], "JOB_STATE_SUCCEEDED") << job.dump(1);
+  EXPECT_EQ(adapter_digest(id, "after-many"), adapter_digest(reference_job()["job_id"], "reference"));
+  EXPECT_EQ(job["cost"]["total_nanos"], job["estimate"]["total_nanos"]);
 }
 
 TEST_F(JobTest, ACancelledJobCostsNothing) {
