@@ -25,6 +25,12 @@ class StatusError : public std::exception {
   std::string text_;
 };
 
+// One line: c10::Error's what() carries a backtrace.
+inline std::string message_of(const std::exception& error) {
+  const auto* of_torch = dynamic_cast<const c10::Error*>(&error);
+  return of_torch != nullptr ? of_torch->what_without_backtrace() : error.what();
+}
+
 // Runs numerics and turns what they throw into a Status: no exception leaves this folder.
 template <class F>
 auto catch_torch(F&& run) -> std::invoke_result_t<F> {
@@ -33,13 +39,11 @@ auto catch_torch(F&& run) -> std::invoke_result_t<F> {
   } catch (const StatusError& error) {
     return error.status();
   } catch (const c10::OutOfMemoryError& error) {
-    return absl::ResourceExhaustedError(absl::StrCat("out of device memory: ", error.what_without_backtrace()));
+    return absl::ResourceExhaustedError(absl::StrCat("out of device memory: ", message_of(error)));
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError("out of memory");
-  } catch (const c10::Error& error) {
-    return absl::InternalError(error.what_without_backtrace());
   } catch (const std::exception& error) {
-    return absl::InternalError(error.what());
+    return absl::InternalError(message_of(error));
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include "train/distributed/process_group.h"
 #include "train/distributed/rendezvous.h"
+#include "train/torch_errors.h"
 
 namespace espalier::train::distributed {
 
@@ -22,7 +23,7 @@ Result<std::unique_ptr<Collective>> connect_nccl(const GroupAddress& address, co
                                                              std::move(options));
     return std::make_unique<ProcessGroupCollective>(std::move(group));
   } catch (const std::exception& error) {
-    return absl::UnavailableError(absl::StrCat("joining the ranks: ", error.what()));
+    return absl::UnavailableError(absl::StrCat("joining the ranks: ", message_of(error)));
   }
 }
 

@@ -14,8 +14,7 @@ constexpr int kTag = 0;
 
 // The backends tell a rank that is silent from one that is gone only by their text.
 Status why(const char* what, const std::exception& error) {
-  const auto* torch_error = dynamic_cast<const c10::Error*>(&error);
-  const std::string text = torch_error != nullptr ? torch_error->what_without_backtrace() : error.what();
+  const std::string text = message_of(error);
   if (text.find("imed out") != std::string::npos || text.find("timeout") != std::string::npos) {
     return absl::DeadlineExceededError(
         absl::StrCat("another rank gave no answer in time, it hangs or is cut off (", what, ": ", text, ")"));

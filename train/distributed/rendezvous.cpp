@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "train/torch_errors.h"
 
 namespace espalier::train::distributed {
 namespace {
@@ -126,7 +127,7 @@ Result<c10::intrusive_ptr<c10d::Store>> meet(const GroupAddress& address, const 
     return store;
   } catch (const c10::Error& error) {
     return absl::UnavailableError(absl::StrCat("rendezvous: rank 0 cannot be reached at ", address.host, ":",
-                                               options.port, ": ", error.what_without_backtrace()));
+                                               options.port, ": ", message_of(error)));
   }
 }
 
