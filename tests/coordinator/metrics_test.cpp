@@ -49,13 +49,12 @@ TEST(Metrics, CountWhatHappensToAJobOnce) {
   Monitor monitor(*inside.database, inside.clock);
   ASSERT_TRUE(monitor.serve("127.0.0.1:0").ok());
   inside.changes.listen([&](const std::string& job_id) { monitor.job_changed(job_id); });
-  FakeWorker worker(inside, kWorkerA);
-  ASSERT_TRUE(worker.attach().ok());
-
   const v1::Job job = inside.submit({v1::DENOISER_SPARSE_STRUCTURE, v1::DENOISER_GEOMETRY});
   std::string text = scrape(monitor.address());
   EXPECT_EQ(value(text, "espalier_jobs_submitted_total"), 1);
   inside.clock.advance(std::chrono::seconds(3));
+  FakeWorker worker(inside, kWorkerA);
+  ASSERT_TRUE(worker.attach().ok());
   inside.scheduler->tick();
   const auto preparation = *worker.link->assigned();
   v1::WorkerMessage message;
