@@ -33,6 +33,7 @@ void describe_denoiser(const v1::DenoiserStatus& status, std::string& text) {
                         status.step(), status.total_steps());
   if (status.step() > 0) absl::StrAppendFormat(&text, "  loss %.4f", status.loss());
   if (status.attempt() > 1) absl::StrAppend(&text, "  attempt ", status.attempt());
+  if (status.world_size() > 1) absl::StrAppend(&text, "  ", status.world_size(), " ranks");
   if (status.has_adapter()) absl::StrAppend(&text, "  ", status.adapter().adapter_id());
   if (!status.error().empty()) absl::StrAppend(&text, "  ", status.error());
   absl::StrAppend(&text, "\n");
@@ -43,6 +44,10 @@ void describe_denoiser(const v1::DenoiserStatus& status, std::string& text) {
 std::string state_text(v1::JobState state) { return enum_text(v1::JobState_Name(state), "JOB_STATE_"); }
 
 std::string state_text(v1::StageState state) { return enum_text(v1::StageState_Name(state), "STAGE_STATE_"); }
+
+std::string priority_text(v1::Priority priority) {
+  return priority == v1::PRIORITY_UNSPECIFIED ? "normal" : enum_text(v1::Priority_Name(priority), "PRIORITY_");
+}
 
 std::string denoiser_text(v1::Denoiser denoiser) {
   if (denoiser == v1::DENOISER_UNSPECIFIED) return "preparation";
@@ -68,7 +73,9 @@ std::string money(int64_t nanos) { return billing::dollars(nanos); }
 std::string describe(const v1::Job& job) {
   std::string text = absl::StrCat(job.job_id(), "  ", state_text(job.state()));
   if (!job.name().empty()) absl::StrAppend(&text, "  ", job.name());
-  if (job.state() == v1::JOB_STATE_QUEUED) absl::StrAppend(&text, "  position ", job.queue_position());
+  if (job.state() == v1::JOB_STATE_QUEUED) {
+    absl::StrAppend(&text, "  ", priority_text(job.priority()), " priority, position ", job.queue_position());
+  }
   if (!job.waiting_for().empty()) absl::StrAppend(&text, "  (", job.waiting_for(), ")");
   absl::StrAppend(&text, "\n");
   const auto& spec = job.spec();

@@ -10,6 +10,7 @@ namespace espalier::client {
 // "queued", "partially succeeded", …
 std::string state_text(v1::JobState state);
 std::string state_text(v1::StageState state);
+std::string priority_text(v1::Priority priority);  // "low", "normal", "high"
 std::string denoiser_text(v1::Denoiser denoiser);  // "sparse_structure"; "preparation" for UNSPECIFIED
 bool is_terminal(v1::JobState state);
 

@@ -22,8 +22,9 @@ void print_row(const v1::Job& job) {
     denoisers += denoiser_text(status.denoiser());
   }
   const auto cost = is_terminal(job.state()) ? job.cost().total_nanos() : job.estimate().total_nanos();
-  std::cout << absl::StrFormat("%-31s %-20s %s  %-18s %9s  %s\n", job.job_id(), state_text(job.state()),
-                               local_time(job.create_time()), denoisers, money(cost), job.name());
+  std::cout << absl::StrFormat("%-31s %-20s %-6s  %s  %-18s %9s  %s\n", job.job_id(), state_text(job.state()),
+                               priority_text(job.priority()), local_time(job.create_time()), denoisers, money(cost),
+                               job.name());
 }
 
 Status list(const Command& command, int limit) {

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <iostream>
+#include <map>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -28,6 +29,7 @@ struct SubmitOptions {
   int64_t seed = 0;
   std::vector<int> holdout_views;
   std::string name, request_id;
+  v1::Priority priority = v1::PRIORITY_NORMAL;
   bool watch = false;
 };
 
@@ -102,6 +104,7 @@ Status submit(const Command& command, const SubmitOptions& options) {
   ESP_ASSIGN(*request.mutable_spec(), make_spec(options));
   request.set_request_id(options.request_id.empty() ? new_request_id() : options.request_id);
   request.set_name(options.name);
+  request.set_priority(options.priority);
   if (options.source.starts_with("dat_")) {
     request.mutable_spec()->set_dataset_id(options.source);
   } else {
@@ -148,6 +151,10 @@ void add_submit(CLI::App& app, Command& command) {
   verb->add_option("--world-size", options->world_size,
                    "Workers that train each denoiser together, 1..64; the adapter does not depend on it")
       ->capture_default_str();
+  verb->add_option("--priority", options->priority,
+                   "Among the tenant's own jobs: low, normal or high (default: normal)")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, v1::Priority>{
+          {"low", v1::PRIORITY_LOW}, {"normal", v1::PRIORITY_NORMAL}, {"high", v1::PRIORITY_HIGH}}));
   verb->add_option("--seed", options->seed, "Of everything random in the job")->capture_default_str();
   verb->add_option("--holdout-view", options->holdout_views,
                    "Condition view (0..15) kept out of training to measure the validation loss; may be repeated");
