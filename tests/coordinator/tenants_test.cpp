@@ -171,7 +171,8 @@ TEST(TenantLimits, DoNotLetTheOperatorsTenantBeSuspended) {
   v1::UpdateTenantRequest request;
   request.set_tenant_id(kLocalTenant);
   request.set_state(v1::TENANT_STATE_SUSPENDED);
-  EXPECT_TRUE(absl::IsFailedPrecondition(running.tenants(&Tenants::UpdateTenant, request).status()));
+  const Status status = running.tenants(&Tenants::UpdateTenant, request).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
 }
 
 TEST(RequestRate, IsHeldPerKeyAndSaysWhenToTryAgain) {
