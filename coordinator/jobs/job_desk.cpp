@@ -155,7 +155,7 @@ void JobDesk::add_waiting_reason(v1::Job& job) {
 }
 
 Result<v1::Job> JobDesk::job(const std::string& tenant_id, const std::string& job_id) {
-  auto found = parts_.database.transaction([&](soci::session& sql) -> Result<v1::Job> {
+  auto found = parts_.database.read([&](soci::session& sql) -> Result<v1::Job> {
     ESP_ASSIGN(const JobRecord record, JobRepository(sql).find(job_id, tenant_id));
     return describe_job(sql, record);
   });
@@ -169,7 +169,7 @@ Result<v1::ListJobsResponse> JobDesk::list(const std::string& tenant_id, const v
   std::vector<v1::JobState> states;
   for (const int state : request.states()) states.push_back(static_cast<v1::JobState>(state));
   const int wanted = page.size++;  // one more tells whether there is a next page
-  auto listed = parts_.database.transaction([&](soci::session& sql) -> Result<v1::ListJobsResponse> {
+  auto listed = parts_.database.read([&](soci::session& sql) -> Result<v1::ListJobsResponse> {
     ESP_ASSIGN(const std::vector<JobRecord> jobs, JobRepository(sql).list(tenant_id, states, page));
     v1::ListJobsResponse response;
     for (size_t i = 0; i < std::min(jobs.size(), static_cast<size_t>(wanted)); ++i) {
@@ -192,7 +192,7 @@ Result<v1::Job> JobDesk::cancel(const std::string& tenant_id, const std::string&
 
 Result<JobDesk::Tail<v1::JobEvent>> JobDesk::events(const std::string& tenant_id, const std::string& job_id,
                                                     long long after) {
-  return parts_.database.transaction([&](soci::session& sql) -> Result<Tail<v1::JobEvent>> {
+  return parts_.database.read([&](soci::session& sql) -> Result<Tail<v1::JobEvent>> {
     ESP_ASSIGN(const JobRecord job, JobRepository(sql).find(job_id, tenant_id));
     Tail<v1::JobEvent> tail;
     ESP_ASSIGN(tail.items, EventRepository(sql).after(job_id, after, kEventsAtOnce));
@@ -207,7 +207,7 @@ Result<JobDesk::Tail<v1::LogLine>> JobDesk::logs(const std::string& tenant_id, c
   if (limit < 1 || limit > EventRepository::kKeptLogLines) {
     return invalid_fields({{"max_lines", absl::StrCat(limit, " is not in 0 to ", EventRepository::kKeptLogLines)}});
   }
-  return parts_.database.transaction([&](soci::session& sql) -> Result<Tail<v1::LogLine>> {
+  return parts_.database.read([&](soci::session& sql) -> Result<Tail<v1::LogLine>> {
     ESP_ASSIGN(const JobRecord job, JobRepository(sql).find(job_id, tenant_id));
     Tail<v1::LogLine> tail;
     tail.items = EventRepository(sql).logs_after(job_id, after, limit);
@@ -228,7 +228,7 @@ Result<std::vector<v1::MetricPoint>> JobDesk::metrics(const std::string& tenant_
     faults.push_back({"denoiser", "must be sparse_structure, geometry or texture"});
   }
   ESP_TRY(invalid_fields(faults));
-  return parts_.database.transaction([&](soci::session& sql) -> Result<std::vector<v1::MetricPoint>> {
+  return parts_.database.read([&](soci::session& sql) -> Result<std::vector<v1::MetricPoint>> {
     ESP_ASSIGN(const JobRecord job, JobRepository(sql).find(request.job_id(), tenant_id));
     ESP_ASSIGN(const std::vector<TaskRecord> tasks, TaskRepository(sql).of_job(job.id));
     for (const TaskRecord& task : tasks) {

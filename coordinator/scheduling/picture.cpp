@@ -24,7 +24,7 @@ WaitingTask waiting(const TaskRecord& task, int expected_objects, long long now_
   out.id = task.id;
   out.job_id = task.job_id;
   out.denoiser = task.denoiser;
-  out.position = task.position;
+  out.position = task.is_shard() ? task.shard : task.position;
   out.ranks = task.ranks;
   out.interrupted = task.attempt > 0;
   out.not_before_us = out.interrupted ? std::max(task.not_before_us, now_us) : 0;
@@ -43,7 +43,7 @@ Status Scheduler::recover() {
   const long long now_us = parts_.clock.now_us();
   const long long from_us = now_us - kRememberedHalfLives * std::chrono::microseconds(scheduling_.half_life).count();
   std::vector<TaskRepository::Ran> history;
-  ESP_TRY(parts_.database.transaction([&](soci::session& sql) -> Status {
+  ESP_TRY(parts_.database.read([&](soci::session& sql) -> Status {
     history = TaskRepository(sql).ran_since(from_us);
     return absl::OkStatus();
   }));
@@ -58,7 +58,7 @@ Status Scheduler::recover() {
 Status Scheduler::load() {
   std::vector<UnfinishedJob> jobs;
   std::vector<TaskRecord> tasks;
-  ESP_TRY(parts_.database.transaction([&](soci::session& sql) -> Status {
+  ESP_TRY(parts_.database.read([&](soci::session& sql) -> Status {
     jobs = JobRepository(sql).unfinished();
     ESP_ASSIGN(tasks, TaskRepository(sql).unfinished());
     return absl::OkStatus();
@@ -104,7 +104,8 @@ void Scheduler::mirror_task(const WorkChange& change, const TaskRecord& task, co
   if (const auto gone = roster_.remove(task.id)) {
     queue_.ended(task.tenant_id, before, now_us);
     for (const Roster::Member& member : gone->members) {
-      const bool knows = member.worker_id == origin.worker_id && origin.member.value_or(member.number) == member.number;
+      const bool knows = origin.task_id == task.id && origin.worker_id == member.worker_id &&
+                         origin.member.value_or(member.number) == member.number;
       if (knows || member.state == MemberState::kReserved || task.state == v1::STAGE_STATE_SUCCEEDED) continue;
       effects.sends.emplace_back(member.worker_id, cancel_message(coordinator::lease_of(*gone, member.number),
                                                                   v1::CANCEL_REASON_LEASE_LOST, {}));
@@ -155,7 +156,7 @@ void Scheduler::refresh_shares(bool now) {
   if (!now && now_us - shares_read_us_ < kReadSharesEveryUs) return;
   shares_read_us_ = now_us;
   std::vector<TenantRecord> tenants;
-  const Status status = parts_.database.transaction([&](soci::session& sql) -> Status {
+  const Status status = parts_.database.read([&](soci::session& sql) -> Status {
     ESP_ASSIGN(tenants, TenantRepository(sql).all());
     return absl::OkStatus();
   });

@@ -133,7 +133,7 @@ Status Scheduler::admit(soci::session& sql, const v1::Hello& hello, Worker& work
   for (const auto& [task_id, members] : lost) {
     // Without a restart the assignment never arrived: nobody is to blame.
     ESP_TRY(lose(sql, *roster_.find(task_id), members, "the worker was restarted", /*counts=*/restarted,
-                 {worker.id, std::nullopt}, effects));
+                 {task_id, worker.id, std::nullopt}, effects));
   }
   return absl::OkStatus();
 }
@@ -251,7 +251,7 @@ Status Scheduler::apply(soci::session& sql, Worker& worker, const v1::WorkerMess
   ESP_ASSIGN(JobRecord job, JobRepository(sql).find(task->job_id, ""));
   Lifecycle life = lifecycle(sql);
   ESP_TRY(ReportApplier(sql, life, parts_.clock.now_us()).apply(message, job, *task));
-  effects.take(job, life, Origin{worker.id, lease.member()});
+  effects.take(job, life, Origin{lease.task_id(), worker.id, lease.member()});
   return message.has_rendezvous_ready() ? call_members(sql, job, *task, effects) : absl::OkStatus();
 }
 

@@ -107,8 +107,9 @@ class Scheduler {
     std::vector<v1::WorkerMessage> uncommitted;
     long long stored_us = 0;  // when uncommitted was last emptied
   };
-  // Whose report or loss ended an attempt: it needs not be told. No member: all on that worker.
+  // Whose report or loss ended an attempt: it needs not be told. No member: all of the task on that worker.
   struct Origin {
+    std::string task_id;
     std::string worker_id;
     std::optional<int> member;
   };

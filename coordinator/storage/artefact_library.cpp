@@ -164,7 +164,7 @@ Result<int64_t> ArtefactLibrary::received_bytes(const std::string& tenant_id, co
   if (!is_sha256(sha256)) faults.push_back({"sha256", "must be 64 lower-case hexadecimal digits"});
   if (size_bytes < 1) faults.push_back({"size_bytes", "must be at least 1"});
   ESP_TRY(invalid_fields(faults));
-  ESP_ASSIGN(const bool complete, database_.transaction([&](soci::session& sql) -> Result<bool> {
+  ESP_ASSIGN(const bool complete, database_.read([&](soci::session& sql) -> Result<bool> {
     return ArtefactRepository(sql).tenant_has(tenant_id, sha256, size_bytes);
   }));
   if (complete && blobs_.contains(sha256)) return size_bytes;
@@ -172,7 +172,7 @@ Result<int64_t> ArtefactLibrary::received_bytes(const std::string& tenant_id, co
 }
 
 Result<ArtefactRecord> ArtefactLibrary::find(const std::string& tenant_id, const std::string& id) {
-  return database_.transaction([&](soci::session& sql) { return ArtefactRepository(sql).find(id, tenant_id); });
+  return database_.read([&](soci::session& sql) { return ArtefactRepository(sql).find(id, tenant_id); });
 }
 
 Result<std::unique_ptr<BlobStore::Reader>> ArtefactLibrary::read(const ArtefactRecord& artefact, int64_t offset) {

@@ -3,6 +3,9 @@
 #include <soci/soci.h>
 #include <soci/sqlite3/soci-sqlite3.h>
 
+#include <stdexcept>
+#include <utility>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -12,6 +15,8 @@
 
 namespace espalier::coordinator {
 namespace {
+
+constexpr int kReaders = 4;
 
 Status database_error(const std::exception& error) {
   const std::string what = error.what();
@@ -40,9 +45,9 @@ Database::~Database() = default;
 
 Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& file) {
   auto database = std::unique_ptr<Database>(new Database);
+  const std::string connection = absl::StrCat("dbname=\"", file.string(), "\" timeout=10 synchronous=full");
   try {
-    database->session_ = std::make_unique<soci::session>(
-        soci::sqlite3, absl::StrCat("dbname=\"", file.string(), "\" timeout=10 synchronous=full"));
+    database->session_ = std::make_unique<soci::session>(soci::sqlite3, connection);
     std::string mode;
     *database->session_ << "PRAGMA journal_mode=WAL", soci::into(mode);
     *database->session_ << "PRAGMA foreign_keys=ON";
@@ -51,6 +56,15 @@ Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& fi
     return annotate(database_error(error), file.string());
   }
   ESP_TRY(annotate(database->migrate(), file.string()));
+  try {
+    for (int i = 0; i < kReaders; ++i) {
+      auto reader = std::make_unique<soci::session>(soci::sqlite3, connection);
+      *reader << "PRAGMA query_only=ON";
+      database->readers_.push_back(std::move(reader));
+    }
+  } catch (const std::exception& error) {
+    return annotate(database_error(error), file.string());
+  }
   return database;
 }
 
@@ -85,19 +99,64 @@ int Database::schema_version() {
   return status.ok() ? version : 0;
 }
 
-Status Database::run(const std::function<Status(soci::session&)>& body) {
-  const std::lock_guard lock(mutex_);
+Status Database::run(const SqlBody& body) {
+  Request request{body, absl::OkStatus()};
+  std::unique_lock lock(mutex_);
+  waiting_.push_back(&request);
+  changed_.wait(lock, [&] { return request.done || !led_; });
+  if (request.done) return request.status;
+  led_ = true;
+  const std::vector<Request*> batch = std::exchange(waiting_, {});
+  lock.unlock();
+  commit(batch);
+  lock.lock();
+  for (Request* each : batch) each->done = true;
+  led_ = false;
+  changed_.notify_all();
+  return request.status;
+}
+
+// Each body in its own savepoint; when the one commit fails, none has happened.
+void Database::commit(const std::vector<Request*>& batch) {
   try {
     soci::transaction transaction(*session_);
-    Status status = body(*session_);
-    if (!status.ok()) return status;  // the destructor rolls back
-    if (failpoint("database.commit")) return absl::ResourceExhaustedError("database: the disk is full");
-    transaction.commit();
+    for (Request* request : batch) {
+      *session_ << "SAVEPOINT request";
+      try {
+        request->status = request->body(*session_);
+      } catch (const std::exception& error) {
+        request->status = database_error(error);
+      }
+      if (!request->status.ok()) *session_ << "ROLLBACK TO request";
+      *session_ << "RELEASE request";
+    }
+    if (failpoint("database.commit")) throw std::runtime_error("the disk is full");
+    transaction.commit();  // without it the destructor rolls back
     failpoint("database.committed");
-    return status;
   } catch (const std::exception& error) {
-    return database_error(error);
+    for (Request* request : batch) {
+      if (request->status.ok()) request->status = database_error(error);
+    }
   }
+}
+
+Status Database::run_reader(const SqlBody& body) {
+  std::unique_lock lock(readers_mutex_);
+  reader_free_.wait(lock, [this] { return !readers_.empty(); });
+  std::unique_ptr<soci::session> session = std::move(readers_.back());
+  readers_.pop_back();
+  lock.unlock();
+  Status status;
+  try {
+    soci::transaction snapshot(*session);
+    status = body(*session);
+  } catch (const std::exception& error) {
+    status = database_error(error);
+  }
+  lock.lock();
+  readers_.push_back(std::move(session));
+  reader_free_.notify_one();
+  return status;
 }
 
 }  // namespace espalier::coordinator

@@ -93,7 +93,8 @@ class Inside {
     database = *Database::open(folder->path() / "test.db");
     blobs = *BlobStore::open({folder->path() / "artefacts", limits_.min_free_disk});
     library = std::make_unique<ArtefactLibrary>(*database, *blobs, limits_, clock);
-    scheduler = std::make_unique<Scheduler>(Scheduler::Parts{*database, *library, changes, clock}, leases, base_, scheduling);
+    scheduler =
+        std::make_unique<Scheduler>(Scheduler::Parts{*database, *library, changes, clock}, leases, base_, scheduling);
     desk = std::make_unique<JobDesk>(JobDesk::Parts{*database, *scheduler, clock}, base_, leases, billing::PriceList());
     EXPECT_TRUE(scheduler->recover().ok());
   }
@@ -160,6 +161,7 @@ class FakeWorker {
     hello.set_epoch(epoch_);
     hello.set_slots(slots_);
     hello.set_base("nano");
+    hello.set_address("host-of-" + id_);
     for (const int denoiser : {1, 2, 3}) hello.add_denoisers(static_cast<v1::Denoiser>(denoiser));
     for (const auto& lease : running) *hello.add_running() = lease;
     link = std::make_shared<FakeLink>();
