@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
+#include "nn/sparse/conv_cpu.h"
 #include "nn/sparse/ops.h"
-#include "nn/sparse/pair_gemm.h"
 
 namespace espalier::nn {
 namespace {
@@ -18,7 +18,7 @@ constexpr int64_t kChunkBytes = 64 << 20;  // of gathered neighbours: bounds mem
 // The type the products are added up in on the CPU; accelerators do that inside the matrix product.
 at::Tensor accumulation_type(const at::Tensor& x) { return x.is_cpu() && x.element_size() == 2 ? x.to(at::kFloat) : x; }
 
-bool runs_in_pairs(const at::Tensor& x) { return x.is_cpu() && x.scalar_type() == at::kFloat; }
+bool has_cpu_kernel(const at::Tensor& x) { return x.is_cpu() && x.scalar_type() == at::kFloat; }
 
 int64_t chunk_rows(const at::Tensor& feats) {
   return std::max<int64_t>(256, kChunkBytes / (kKernelOffsets * feats.size(1) * feats.element_size()));
@@ -33,7 +33,7 @@ at::Tensor gather(const at::Tensor& feats, const at::Tensor& map, int64_t begin,
 
 // feats [T, K], kernel [27, K, N], bias [N] or undefined -> [T, N].
 at::Tensor convolve(const at::Tensor& feats, const at::Tensor& map, const at::Tensor& kernel, const at::Tensor& bias) {
-  if (runs_in_pairs(feats)) return convolve_pairs(feats, map, kernel.contiguous(), bias);
+  if (has_cpu_kernel(feats)) return convolve_cpu(feats, map, kernel.contiguous(), bias);
   const int64_t rows = feats.size(0), step = chunk_rows(feats);
   const at::Tensor out = torch::empty({rows, kernel.size(2)}, feats.options()), flat = kernel.flatten(0, 1);
   for (int64_t begin = 0; begin < rows; begin += step) {
@@ -56,7 +56,7 @@ at::Tensor by_offset(const at::Tensor& weight) {
 
 // [Co, 27, Ci], the shape of by_offset().
 at::Tensor weight_gradient(const at::Tensor& grad, const at::Tensor& feats, const at::Tensor& map) {
-  if (runs_in_pairs(feats)) return pair_outer_products(grad, feats, map).transpose(0, 1).contiguous();
+  if (has_cpu_kernel(feats)) return weight_gradient_cpu(grad, feats, map).transpose(0, 1).contiguous();
   const int64_t rows = feats.size(0), step = chunk_rows(feats);
   at::Tensor sum = torch::zeros({grad.size(1), kKernelOffsets * feats.size(1)}, grad.options());
   for (int64_t begin = 0; begin < rows; begin += step) {

@@ -72,10 +72,11 @@ TEST_P(SubmanifoldConvOf, AgreesWithADenseConvolutionAndItsGradients) {
   }
 }
 
-// Less than a block of rows; several blocks, with odd and with many channels; every cell; nearly none.
+// Few and many channels with: less than a block of rows, several blocks, odd widths, every cell, nearly none.
 INSTANTIATE_TEST_SUITE_P(Shapes, SubmanifoldConvOf,
                          testing::Values(ConvCase{7, 0.4, 5, 6}, ConvCase{16, 0.4, 3, 70}, ConvCase{14, 0.5, 65, 17},
-                                         ConvCase{9, 1.1, 16, 16}, ConvCase{12, 0.01, 4, 4}));
+                                         ConvCase{9, 1.1, 16, 16}, ConvCase{12, 0.01, 4, 4}, ConvCase{12, 0.01, 40, 40},
+                                         ConvCase{17, 0.4, 9, 80}));
 
 TEST(SubmanifoldConv, GradientsAgreeWithCentralDifferences) {
   const auto s = scene(5, 3, 0.5, 6);
@@ -101,6 +102,14 @@ TEST(SubmanifoldConv, GradientsAgreeWithCentralDifferences) {
     const double analytic = (inputs[i].grad() * directions[i]).sum().item<double>();
     EXPECT_NEAR(analytic, numeric, 1e-6 * std::abs(numeric)) << i;
   }
+}
+
+TEST(SubmanifoldConv, LeavesTheBiasOfASingleVoxelAlone) {
+  const auto x = SparseTensor::create(torch::ones({1, 2}), torch::zeros({1, 4}, at::kInt), 1);
+  ASSERT_TRUE(x.ok());
+  const at::Tensor weight = torch::ones({3, 3, 3, 3, 2}), bias = torch::ones({3});
+  EXPECT_TRUE(submanifold_conv(x->feats, neighbour_map(*x), weight, bias).equal(torch::full({1, 3}, 3.F)));
+  EXPECT_TRUE(bias.equal(torch::ones({3})));
 }
 
 TEST(SubmanifoldConv, DoesNotDependOnTheThreadCount) {
