@@ -74,11 +74,13 @@ Result<v1::Artefact> upload_once(const Connection& connection, const Parcel& par
   return response.artefact();
 }
 
-Result<std::string> download_once(const Connection& connection, const std::string& artefact_id) {
+Result<std::string> download_once(const Connection& connection, const std::string& artefact_id,
+                                  const v1::TaskLease* lease) {
   grpc::ClientContext context;
   set_deadline(context, kDeadline);
   v1::DownloadRequest request;
   request.set_artefact_id(artefact_id);
+  if (lease) *request.mutable_task() = *lease;
   const auto reader = connection.artefacts->Download(&context, request);
   v1::DownloadResponse part;
   v1::Artefact artefact;

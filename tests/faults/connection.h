@@ -40,8 +40,9 @@ struct Parcel {
 
 // One try, from where the last one ended.
 Result<v1::Artefact> upload_once(const Connection& connection, const Parcel& parcel);
-// One try. DATA_LOSS: the bytes have another digest than the artefact says.
-Result<std::string> download_once(const Connection& connection, const std::string& artefact_id);
+// One try; workers name the task that they work on. DATA_LOSS: the bytes have another digest than the artefact says.
+Result<std::string> download_once(const Connection& connection, const std::string& artefact_id,
+                                  const v1::TaskLease* lease = nullptr);
 
 // Whether the same call may succeed later.
 bool is_transient(const Status& status);

@@ -85,6 +85,8 @@ class Books {
       if (event.job_id() == outcome.job_id) used.insert(event.line().amount_nanos());
     }
     for (const auto& line : outcome.job.cost().lines()) charged.insert(line.amount_nanos());
+    used.erase(0);
+    charged.erase(0);  // a preparation that cost nothing may or may not be told
     if (used != charged) {
       world_.violation(kMischarged, absl::StrCat(outcome.job_id, " has ", used.size(), " usage events, its cost ",
                                                  charged.size(), " lines"));

@@ -114,7 +114,7 @@ class Draw {
     fault.worker = between(0, static_cast<int>(plan_.workers.size()) - 1);
     if (fault.kind == Kind::kLoseWorker && fault.worker == 0) fault.kind = Kind::kKillWorker;
     fault.after_ms = between(20, 900);
-    fault.duration_ms = fault.kind == Kind::kHangWorker ? between(200, 2000) : between(0, 250);
+    fault.duration_ms = fault.kind == Kind::kHangWorker ? between(200, 3500) : between(0, 250);
     return fault;
   }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -58,5 +59,7 @@ std::string describe(const Plan& plan);
 
 // Failures that a task of these plans survives. More than all faults of a plan together can cause.
 inline constexpr int kMaxAttempts = 14;
+// Of the scenario's coordinator: a worker that was silent for longer has lost its tasks.
+inline constexpr std::chrono::milliseconds kLease{2000};
 
 }  // namespace espalier::faults

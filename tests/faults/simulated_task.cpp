@@ -61,13 +61,14 @@ void SimulatedTask::advance(const Connection& connection) {
 }
 
 bool SimulatedTask::fetch_one(const Connection& connection, const std::string& artefact_id, std::string& into) {
-  auto bytes = download_once(connection, artefact_id);
+  auto bytes = download_once(connection, artefact_id, &lease());
   if (bytes.ok()) {
     into = *std::move(bytes);
     return true;
   }
   if (absl::IsDataLoss(bytes.status())) world_.violation("wrong", bytes.status().ToString());
-  if (!is_transient(bytes.status())) fail(false, bytes.status().ToString());
+  const bool lost = reason_of(bytes.status()) == "LEASE_LOST";  // the coordinator will say so on the stream
+  if (!lost && !is_transient(bytes.status())) fail(false, bytes.status().ToString());
   return false;
 }
 
@@ -281,7 +282,8 @@ void SimulatedTask::hand_back() {
 }
 
 void SimulatedTask::finish_late(const Connection& connection) {
-  if (phase_ == Phase::kEnded || phase_ == Phase::kFetch || is_gang()) return;
+  const bool begun = phase_ != Phase::kFetch && phase_ != Phase::kEnded;
+  if (!begun || is_gang() || fate() != Fate::kSucceeds) return;
   ++world_.counters.zombies;
   while (training_ && !training_->done()) training_->advance();
   output_ = training_ ? training_->adapter(absl::StrCat(lease().fencing_token())) : prepared_by(assignment_, inputs_);

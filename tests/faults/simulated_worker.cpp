@@ -266,7 +266,7 @@ class SimulatedWorker::Life {
   // Nothing is read, sent or renewed; afterwards it goes on as if no time had passed.
   void hang(milliseconds duration) {
     nap(duration, stop_);
-    if (duration < milliseconds(1000)) return;
+    if (duration < kLease) return;
     for (auto& task : tasks_) task->finish_late(*connection_);
     if (stream_) send_reports();
   }
