@@ -3,10 +3,14 @@
 #include <soci/soci.h>
 #include <soci/sqlite3/soci-sqlite3.h>
 
+#include <algorithm>
+#include <atomic>
 #include <fstream>
+#include <thread>
 
 #include "coordinator/jobs/event_repository.h"
 #include "coordinator/jobs/job_repository.h"
+#include "coordinator/jobs/task_repository.h"
 #include "coordinator/storage/migrations.h"
 #include "tests/coordinator/fixtures.h"
 
@@ -30,6 +34,96 @@ TEST(Database, RefusesAFileOfANewerProgram) {
                     .ok());
   }
   EXPECT_TRUE(absl::IsFailedPrecondition(Database::open(file).status()));
+}
+
+// A file of the first schema with a job whose training runs.
+void write_first_schema(const std::filesystem::path& file) {
+  soci::session sql(soci::sqlite3, file.string());
+  const std::string script = std::string(migrations().front().sql) + R"(;
+CREATE TABLE schema_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL);
+INSERT INTO schema_migrations VALUES (1, 'first');
+INSERT INTO jobs VALUES (1, 'job_1', 'local', 'request-1', '', '', 3, '{}', '{}', '{}', '', '', '', '[]', 1, 1, 0, 0, 0);
+INSERT INTO tasks VALUES (1, 'task_1', 'job_1', 'local', 1, 1, 3, 2, 1, 9, 'wrk_1', 5, 0, 'art_1', 50, '{}', 'e');
+INSERT INTO attempts VALUES ('task_1', 2, 9, 'wrk_1', 1, 0, '');
+INSERT INTO metrics VALUES ('task_1', 1, 0.5, 0, 0, 0))";
+  for (size_t from = 0; from < script.size();) {
+    const size_t end = std::min(script.find(";\n", from), script.size());
+    const std::string statement = script.substr(from, end - from);
+    if (statement.find_first_not_of(" \n") != std::string::npos) sql << statement;
+    from = end + 2;
+  }
+}
+
+TEST(Database, BringsAFileOfTheFirstSchemaUpToDateWithWhatRuns) {
+  const auto folder = TempDir::create();
+  write_first_schema(folder->path() / "a.db");
+  auto database = Database::open(folder->path() / "a.db");
+  ASSERT_TRUE(database.ok()) << database.status();
+  const auto task = (*database)->read([](soci::session& sql) { return TaskRepository(sql).find("task_1"); });
+  ASSERT_TRUE(task.ok()) << task.status();
+  EXPECT_EQ(task->kind, TaskKind::kTraining);
+  EXPECT_EQ(task->checkpoint_step, 50);
+  ASSERT_EQ(task->members.size(), 1u);
+  EXPECT_EQ(task->members[0].worker_id, "wrk_1");
+  const auto points = (*database)->read([](soci::session& sql) -> Result<std::vector<v1::MetricPoint>> {
+    return EventRepository(sql).metrics("task_1");
+  });
+  EXPECT_EQ(points->size(), 1u);
+}
+
+Result<long long> counted(Database& database) {
+  return database.read([](soci::session& sql) -> Result<long long> {
+    long long value = 0;
+    sql << "SELECT value FROM counters WHERE name = 'fencing_token'", soci::into(value);
+    return value;
+  });
+}
+
+TEST(Database, CommitsManyCallersTogetherAndEachOnItsOwn) {
+  const auto folder = TempDir::create();
+  auto database = *Database::open(folder->path() / "a.db");
+  std::atomic<int> committed = 0, refused = 0;
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 8; ++caller) {
+    callers.emplace_back([&, caller] {
+      for (int i = 0; i < 20; ++i) {
+        const Status status = database->transaction([&](soci::session& sql) -> Status {
+          sql << "UPDATE counters SET value = value + 1 WHERE name = 'fencing_token'";
+          if (caller % 4 == 1) return absl::AbortedError("no");
+          if (caller % 4 == 3) sql << "INSERT INTO nowhere VALUES (1)";
+          return absl::OkStatus();
+        });
+        ++(status.ok() ? committed : refused);
+        EXPECT_EQ(absl::IsAborted(status), caller % 4 == 1);
+        EXPECT_EQ(absl::IsInternal(status), caller % 4 == 3);
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(committed, 80);
+  EXPECT_EQ(refused, 80);
+  EXPECT_EQ(*counted(*database), 80);
+}
+
+TEST(Database, ReadsBesideAnOpenTransactionAndChangesNothingThere) {
+  const auto folder = TempDir::create();
+  auto database = *Database::open(folder->path() / "a.db");
+  const Status status = database->transaction([&](soci::session& sql) -> Status {
+    sql << "UPDATE counters SET value = 5 WHERE name = 'fencing_token'";
+    Result<long long> seen = -1LL;
+    std::thread([&] { seen = counted(*database); }).join();
+    EXPECT_EQ(*seen, 0) << "what is not committed is not seen, and nobody waits for it";
+    return absl::OkStatus();
+  });
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(*counted(*database), 5);
+  EXPECT_FALSE(database
+                   ->read([](soci::session& sql) -> Status {
+                     sql << "UPDATE counters SET value = 6";
+                     return absl::OkStatus();
+                   })
+                   .ok());
+  EXPECT_EQ(*counted(*database), 5);
 }
 
 TEST(Database, UndoesATransactionThatFails) {
