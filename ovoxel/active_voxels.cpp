@@ -1,5 +1,6 @@
 #include "ovoxel/active_voxels.h"
 
+#include "ovoxel/parallel.h"
 #include "ovoxel/scan.h"
 
 namespace espalier::ovoxel {
@@ -40,7 +41,7 @@ Result<std::vector<Voxel>> active_voxels(std::span<const mesh::Vec3> positions,
   const int workers = internal::worker_count(threads, parts.slabs.size());
   std::vector<SlabTable> tables(static_cast<size_t>(workers), SlabTable(grid));
   std::vector<std::vector<Voxel>> found(parts.slabs.size());
-  internal::for_each_slab(parts.slabs.size(), workers, [&](size_t s, int worker) {
+  internal::parallel_for(parts.slabs.size(), workers, [&](size_t s, int worker) {
     SlabTable& table = tables[static_cast<size_t>(worker)];
     table.start(parts.slabs[s]);
     Collector collector(table);

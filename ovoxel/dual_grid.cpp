@@ -4,6 +4,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "ovoxel/box_minimizer.h"
+#include "ovoxel/face_cells.h"
+#include "ovoxel/parallel.h"
 #include "ovoxel/quadric.h"
 #include "ovoxel/scan.h"
 
@@ -22,12 +25,21 @@ constexpr double kShortestEdge = 1e-6;
 
 using Corners = std::array<mesh::Vec3, 3>;
 
-// What a voxel gathers before its vertex is solved for.
-struct Gathered {
-  Quadric quadric;
-  mesh::Vec3 sum{0, 0, 0};  // of crossing points
-  float count = 0;
-  uint8_t intersected = 0;
+// What a voxel sums up before its vertex is solved for: the quadric (10), the crossing points (3) and their number.
+struct alignas(64) Sums {
+  std::array<float, 16> values{};
+
+  static Sums of(const Quadric& quadric) {
+    Sums out;
+    std::copy(quadric.q.begin(), quadric.q.end(), out.values.begin());
+    return out;
+  }
+  float& point(int axis) { return values[static_cast<size_t>(10 + axis)]; }
+  float& count() { return values[13]; }
+
+  void add(const Sums& other) {
+    for (size_t i = 0; i < values.size(); ++i) values[i] += other.values[i];
+  }
 };
 
 struct Edge {
@@ -35,70 +47,30 @@ struct Edge {
 };
 
 // Edges used by exactly one triangle, ordered by (a, b).
-std::vector<Edge> boundary_edges(std::span<const mesh::Triangle> triangles) {
-  std::vector<uint64_t> keys;
-  keys.reserve(triangles.size() * 3);
-  for (const mesh::Triangle& t : triangles) {
-    for (int k = 0; k < 3; ++k) {
-      const uint64_t a = std::min(t[k], t[(k + 1) % 3]), b = std::max(t[k], t[(k + 1) % 3]);
-      keys.push_back(a << 32 | b);
+std::vector<Edge> boundary_edges(std::span<const mesh::Triangle> triangles, size_t vertices) {
+  // For each vertex a, the vertices b > a of its edges, one per use.
+  std::vector<uint32_t> begin(vertices + 1, 0), others(triangles.size() * 3);
+  const auto for_each_edge = [&](auto visit) {
+    for (const mesh::Triangle& t : triangles) {
+      for (int k = 0; k < 3; ++k) visit(std::min(t[k], t[(k + 1) % 3]), std::max(t[k], t[(k + 1) % 3]));
     }
-  }
-  std::sort(keys.begin(), keys.end());
+  };
+  for_each_edge([&](uint32_t a, uint32_t) { ++begin[a]; });
+  uint32_t sum = 0;
+  for (uint32_t& place : begin) place = std::exchange(sum, sum + place);
+  for_each_edge([&](uint32_t a, uint32_t b) { others[begin[a]++] = b; });  // begin[a] becomes the end of a
   std::vector<Edge> out;
-  for (size_t i = 0; i < keys.size();) {
-    size_t j = i + 1;
-    while (j < keys.size() && keys[j] == keys[i]) ++j;
-    if (j == i + 1) out.push_back({static_cast<uint32_t>(keys[i] >> 32), static_cast<uint32_t>(keys[i])});
-    i = j;
+  for (uint32_t a = 0, first = 0; a < vertices; first = begin[a++]) {
+    std::sort(others.begin() + first, others.begin() + begin[a]);
+    for (uint32_t i = first; i < begin[a];) {
+      uint32_t next = i + 1;
+      while (next < begin[a] && others[next] == others[i]) ++next;
+      if (next == i + 1) out.push_back({a, others[i]});
+      i = next;
+    }
   }
   return out;
 }
-
-// Exact triangle/box overlap, for boxes of one size (Schwarz and Seidel 2010, "Fast parallel surface and solid
-// voxelization").
-class Overlap {
- public:
-  Overlap(const Corners& t, const Vector3f& n, const Vector3f& h) : n_(n), h_(h) {
-    const Vector3f v[3] = {Vector3f(t[0].data()), Vector3f(t[1].data()), Vector3f(t[2].data())};
-    const Vector3f c(n[0] > 0 ? h[0] : 0.0f, n[1] > 0 ? h[1] : 0.0f, n[2] > 0 ? h[2] : 0.0f);
-    d1_ = n.dot(c - v[0]);
-    d2_ = n.dot(h - c - v[0]);
-    for (int plane = 0; plane < 3; ++plane) {
-      const int a = plane, b = (plane + 1) % 3;
-      const float sign = n[(plane + 2) % 3] < 0 ? -1.0f : 1.0f;
-      for (int e = 0; e < 3; ++e) {
-        const Vector3f edge = v[(e + 1) % 3] - v[e];
-        Side& side = sides_[plane * 3 + e];
-        side.u = -sign * edge[b];
-        side.v = sign * edge[a];
-        side.d = -(side.u * v[e][a] + side.v * v[e][b]) + std::max(0.0f, side.u) * h[a] + std::max(0.0f, side.v) * h[b];
-      }
-    }
-  }
-
-  bool with_box_at(int32_t x, int32_t y, int32_t z) const {
-    const Vector3f p(h_[0] * static_cast<float>(x), h_[1] * static_cast<float>(y), h_[2] * static_cast<float>(z));
-    const float s = n_.dot(p);
-    if ((s + d1_) * (s + d2_) > 0) return false;
-    for (int plane = 0; plane < 3; ++plane) {
-      const float pu = p[plane], pv = p[(plane + 1) % 3];
-      for (int e = 0; e < 3; ++e) {
-        const Side& side = sides_[plane * 3 + e];
-        if (side.u * pu + side.v * pv + side.d < 0) return false;
-      }
-    }
-    return true;
-  }
-
- private:
-  struct Side {
-    float u, v, d;
-  };
-  Vector3f n_, h_;
-  float d1_, d2_;
-  Side sides_[9];
-};
 
 // Truncated cell number without overflow for far values.
 int32_t truncated(float q) { return static_cast<int32_t>(std::clamp(q, -8.0f, 8.0f * internal::kMaxGridSize)); }
@@ -125,7 +97,12 @@ class SlabConverter {
   void add_faces(const std::vector<uint32_t>& triangles);
   void add_face(const Corners& corners);
   void add_boundary_edge(const Edge& edge);
-  mesh::Vec3 solve(const Voxel& voxel, const Gathered& gathered) const;
+  bool holds(const Voxel& v) const {
+    return v[0] >= table_.slab().begin && v[0] < table_.slab().end && v[1] >= 0 && v[1] < grid_.size[1] && v[2] >= 0 &&
+           v[2] < grid_.size[2];
+  }
+  Quadric regularized(Sums& sums) const;
+  internal::Box box_of(const Voxel& voxel) const;
   Corners corners(uint32_t t) const {
     return {relative_[triangles_[t][0]], relative_[triangles_[t][1]], relative_[triangles_[t][2]]};
   }
@@ -137,12 +114,14 @@ class SlabConverter {
   const std::vector<Edge>& edges_;
   SlabTable table_;
   const Vector3f h_;
-  std::vector<Gathered> gathered_;
-  Quadric face_;  // plane of the triangle being scanned
+  std::vector<Sums> sums_;            // by index of table_
+  std::vector<uint8_t> intersected_;  // likewise
+  Sums hit_;                          // what a crossing of the triangle being scanned adds
 };
 
 void SlabConverter::operator()(const Hit& hit) {
   const int a0 = (hit.axis + 1) % 3, a1 = (hit.axis + 2) % 3;
+  for (int a = 0; a < 3; ++a) hit_.point(a) = hit.point[a];
   Voxel voxel;
   voxel[hit.axis] = hit.z;
   for (int corner = 0; corner < 4; ++corner) {
@@ -150,12 +129,12 @@ void SlabConverter::operator()(const Hit& hit) {
     voxel[a1] = hit.y + corner % 2;
     if (voxel[0] < table_.slab().begin || voxel[0] >= table_.slab().end) continue;
     const uint32_t index = table_.insert(voxel[0], voxel[1], voxel[2]);
-    if (index == gathered_.size()) gathered_.emplace_back();
-    Gathered& g = gathered_[index];
-    for (int a = 0; a < 3; ++a) g.sum[a] += hit.point[a];
-    g.count += 1;
-    g.quadric.add(face_);
-    if (corner == 0) g.intersected |= static_cast<uint8_t>(1 << hit.axis);
+    if (index == sums_.size()) {
+      sums_.emplace_back();
+      intersected_.push_back(0);
+    }
+    sums_[index].add(hit_);
+    if (corner == 0) intersected_[index] |= static_cast<uint8_t>(1 << hit.axis);
   }
 }
 
@@ -175,48 +154,39 @@ void SlabConverter::add_face(const Corners& c) {
   high[0] = std::min(high[0], table_.slab().end);
   if (low[0] >= high[0] || low[1] >= high[1] || low[2] >= high[2]) return;
   const Vector3f n = internal::unit_normal(c);
-  const Quadric plane = internal::plane_quadric(n, c[0]);
-  const Overlap overlap(c, n, h_);
-  for (int32_t x = low[0]; x < high[0]; ++x) {
-    for (int32_t y = low[1]; y < high[1]; ++y) {
-      for (int32_t z = low[2]; z < high[2]; ++z) {
-        if (!table_.brick_exists(x, y, z)) {
-          z |= 3;  // the last cell of this brick; its x begins at the slab, its z at zero
-          continue;
-        }
-        const uint32_t index = table_.find(x, y, z);
-        if (index != SlabTable::kNone && overlap.with_box_at(x, y, z)) gathered_[index].quadric.add(plane);
-      }
-    }
-  }
+  const Sums plane = Sums::of(internal::plane_quadric(n, c[0]));
+  internal::FaceCells(c, n, grid_).for_each(low, high, [&](const Voxel& v) {
+    const uint32_t index = table_.find(v[0], v[1], v[2]);
+    if (index != SlabTable::kNone) sums_[index].add(plane);
+  });
 }
 
 // Walks the voxels along a boundary edge (Amanatides and Woo 1987).
 void SlabConverter::add_boundary_edge(const Edge& edge) {
-  const Vector3d a = Vector3f(relative_[edge.a].data()).cast<double>();
-  const Vector3d b = Vector3f(relative_[edge.b].data()).cast<double>();
-  Vector3d d = b - a;
+  const Vector3f a(relative_[edge.a].data()), b(relative_[edge.b].data());
+  const float slab_low = static_cast<float>(table_.slab().begin - 1) * h_[0];
+  const float slab_high = static_cast<float>(table_.slab().end + 1) * h_[0];
+  if (std::max(a[0], b[0]) < slab_low || std::min(a[0], b[0]) > slab_high) return;
+  Vector3d d = b.cast<double>() - a.cast<double>();
   const double length = d.norm();
   if (length < kShortestEdge) return;
-  const double slab_low = (table_.slab().begin - 1) * double{h_[0]},
-               slab_high = (table_.slab().end + 1) * double{h_[0]};
-  if (std::max(a[0], b[0]) < slab_low || std::min(a[0], b[0]) > slab_high) return;
   d /= length;
-  const Quadric line = internal::line_quadric(d, relative_[edge.a]);
-  std::array<int32_t, 3> voxel, step;
+  Quadric line;
+  line.add(internal::line_quadric(d, relative_[edge.a]), options_.boundary_weight);
+  const Sums weighted = Sums::of(line);
+  Voxel voxel, step;
   Vector3d t_max, t_delta;
   for (int k = 0; k < 3; ++k) {
     voxel[k] = static_cast<int32_t>(std::floor(a[k] / h_[k]));
     step[k] = d[k] > 0 ? 1 : -1;
-    const double wall = h_[k] * static_cast<float>(voxel[k] + (d[k] > 0 ? 1 : 0));
-    t_max[k] = d[k] == 0 ? HUGE_VAL : (wall - a[k]) / d[k];
+    const float wall = h_[k] * static_cast<float>(voxel[k] + (d[k] > 0 ? 1 : 0));
+    t_max[k] = d[k] == 0 ? HUGE_VAL : static_cast<double>(wall - a[k]) / d[k];
     t_delta[k] = d[k] == 0 ? HUGE_VAL : h_[k] / std::abs(d[k]);
   }
   while (true) {
-    const bool in_grid = voxel[1] >= 0 && voxel[1] < grid_.size[1] && voxel[2] >= 0 && voxel[2] < grid_.size[2];
-    if (in_grid && voxel[0] >= table_.slab().begin && voxel[0] < table_.slab().end) {
+    if (holds(voxel)) {
       const uint32_t index = table_.find(voxel[0], voxel[1], voxel[2]);
-      if (index != SlabTable::kNone) gathered_[index].quadric.add(line, options_.boundary_weight);
+      if (index != SlabTable::kNone) sums_[index].add(weighted);
     }
     int axis = t_max[1] < t_max[2] ? 1 : 2;
     if (t_max[0] < t_max[1]) axis = t_max[0] < t_max[2] ? 0 : 2;
@@ -226,42 +196,50 @@ void SlabConverter::add_boundary_edge(const Edge& edge) {
   }
 }
 
-mesh::Vec3 SlabConverter::solve(const Voxel& voxel, const Gathered& g) const {
-  const Vector3f mean = Vector3f(g.sum.data()) / g.count;
-  Quadric quadric = g.quadric;
-  quadric.add(internal::point_quadric(mean), options_.regularization_weight * g.count);
-  Vector3f low, high;
+Quadric SlabConverter::regularized(Sums& sums) const {
+  Quadric quadric;
+  std::copy_n(sums.values.begin(), quadric.q.size(), quadric.q.begin());
+  const Vector3f mean = Vector3f(&sums.point(0)) / sums.count();
+  quadric.add(internal::point_quadric(mean), options_.regularization_weight * sums.count());
+  return quadric;
+}
+
+internal::Box SlabConverter::box_of(const Voxel& voxel) const {
+  internal::Box box;
   for (int a = 0; a < 3; ++a) {
-    low[a] = static_cast<float>(voxel[a]) * h_[a];
-    high[a] = static_cast<float>(voxel[a] + 1) * h_[a];
+    box.low[a] = static_cast<float>(voxel[a]) * h_[a];
+    box.high[a] = static_cast<float>(voxel[a] + 1) * h_[a];
   }
-  const Vector3f v = internal::minimize_in_box(quadric, low, high);
-  return {v[0], v[1], v[2]};
+  return box;
 }
 
 DualGrid SlabConverter::convert(const Slab& slab, const std::vector<uint32_t>& triangles) {
   table_.start(slab);
-  gathered_.clear();
+  sums_.clear();
+  intersected_.clear();
   internal::TriangleScan<SlabConverter> scan(grid_, slab, *this);
   for (const uint32_t t : triangles) {
     const Corners c = corners(t);
-    face_ = internal::plane_quadric(internal::unit_normal(c), c[0]);
+    hit_ = Sums::of(internal::plane_quadric(internal::unit_normal(c), c[0]));
+    hit_.count() = 1;
     scan(c);
   }
   DualGrid out;
-  if (gathered_.empty()) return out;
+  if (sums_.empty()) return out;
   add_faces(triangles);
   if (options_.boundary_weight > 0) {
     for (const Edge& edge : edges_) add_boundary_edge(edge);
   }
-  out.voxels.reserve(gathered_.size());
-  out.dual_vertices.reserve(gathered_.size());
-  out.intersected.reserve(gathered_.size());
+  out.voxels.reserve(sums_.size());
+  out.dual_vertices.resize(sums_.size());
+  out.intersected.reserve(sums_.size());
+  internal::BoxMinimizer minimizer(out.dual_vertices);
   table_.for_each_sorted([&](const Voxel& voxel, uint32_t index) {
+    minimizer.add(out.voxels.size(), regularized(sums_[index]), box_of(voxel));
     out.voxels.push_back(voxel);
-    out.dual_vertices.push_back(solve(voxel, gathered_[index]));
-    out.intersected.push_back(gathered_[index].intersected);
+    out.intersected.push_back(intersected_[index]);
   });
+  minimizer.finish();
   return out;
 }
 
@@ -304,19 +282,19 @@ Result<DualGrid> dual_grid(std::span<const mesh::Vec3> positions, std::span<cons
   const auto relative = internal::relative_positions(positions, grid);
   ESP_TRY(check_extent(relative, grid));
   const internal::Partition parts = internal::partition(relative, triangles, grid);
-  const auto edges = options.boundary_weight > 0 ? boundary_edges(triangles) : std::vector<Edge>();
+  const auto edges = options.boundary_weight > 0 ? boundary_edges(triangles, positions.size()) : std::vector<Edge>();
   const int workers = internal::worker_count(options.threads, parts.slabs.size());
   std::vector<SlabConverter> converters(static_cast<size_t>(workers),
                                         SlabConverter(relative, triangles, grid, options, edges));
   std::vector<DualGrid> found(parts.slabs.size());
-  internal::for_each_slab(parts.slabs.size(), workers, [&](size_t s, int worker) {
+  internal::parallel_for(parts.slabs.size(), workers, [&](size_t s, int worker) {
     found[s] = converters[static_cast<size_t>(worker)].convert(parts.slabs[s], parts.triangles[s]);
   });
   return joined(found);
 }
 
-Welded welded(const mesh::Scene& scene) {
-  Welded out;
+mesh::Surface welded(const mesh::Scene& scene) {
+  mesh::Surface out;
   for (const mesh::Mesh& mesh : scene.meshes) {
     const auto base = static_cast<uint32_t>(out.positions.size());
     out.positions.insert(out.positions.end(), mesh.positions.begin(), mesh.positions.end());

@@ -7,6 +7,7 @@
 
 #include "common/status.h"
 #include "mesh/scene.h"
+#include "mesh/surface.h"
 #include "ovoxel/grid.h"
 
 namespace espalier::ovoxel {
@@ -38,11 +39,7 @@ Result<DualGrid> dual_grid(std::span<const mesh::Vec3> positions, std::span<cons
                            const Grid& grid, const DualGridOptions& options = {});
 
 // A scene as one list of triangles over its surface points (Mesh::points), for dual_grid().
-struct Welded {
-  std::vector<mesh::Vec3> positions;
-  std::vector<mesh::Triangle> triangles;
-};
-Welded welded(const mesh::Scene& scene);
+mesh::Surface welded(const mesh::Scene& scene);
 
 // Bytes stored for a dual vertex: trunc(255 * clamp(vertex * resolution - voxel, 0, 1)) per axis.
 std::array<uint8_t, 3> packed_vertex(const mesh::Vec3& dual_vertex, const Voxel& voxel, int32_t resolution);

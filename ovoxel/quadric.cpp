@@ -44,7 +44,7 @@ class BoxSearch {
   }
 
   void face(int axis, int side) {
-    const int u = axis == 0 ? 1 : 0, v = axis == 2 ? 1 : 2;
+    const int u = (axis + 1) % 3, v = (axis + 2) % 3;
     const float fixed = bounds_[side][axis];
     Matrix2f a;
     a << q_(u, u), q_(u, v), q_(v, u), q_(v, v);
@@ -59,7 +59,7 @@ class BoxSearch {
   }
 
   void edge(int axis, int side_u, int side_v) {
-    const int u = axis == 0 ? 1 : 0, v = axis == 2 ? 1 : 2;
+    const int u = (axis + 1) % 3, v = (axis + 2) % 3;
     Vector3f point;
     point[u] = bounds_[side_u][u];
     point[v] = bounds_[side_v][v];
@@ -109,15 +109,16 @@ Quadric line_quadric(const Eigen::Vector3d& direction, const mesh::Vec3& point) 
 
 Quadric point_quadric(const Vector3f& m) { return {{1, 0, 0, -m[0], 1, 0, -m[1], 1, -m[2], m.dot(m)}}; }
 
-Vector3f minimize_in_box(const Quadric& quadric, const Vector3f& low, const Vector3f& high) {
+mesh::Vec3 minimize_in_box(const Quadric& quadric, const Box& box) {
+  const Vector3f low(box.low.data()), high(box.high.data());
   const Matrix4f q = quadric.matrix();
   const Matrix3f a = q.topLeftCorner<3, 3>();
   const Vector3f b = -q.block<3, 1>(0, 3);
   const Vector3f v = a.colPivHouseholderQr().solve(b);
   const bool inside =
       v[0] >= low[0] && v[0] <= high[0] && v[1] >= low[1] && v[1] <= high[1] && v[2] >= low[2] && v[2] <= high[2];
-  if (inside) return v;
-  return BoxSearch(q, low, high, v).search();
+  const Vector3f best = inside ? v : BoxSearch(q, low, high, v).search();
+  return {best[0], best[1], best[2]};
 }
 
 }  // namespace espalier::ovoxel::internal

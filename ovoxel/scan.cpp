@@ -1,8 +1,6 @@
 #include "ovoxel/scan.h"
 
-#include <atomic>
 #include <cmath>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
 
@@ -68,22 +66,6 @@ Partition partition(std::span<const mesh::Vec3> relative, std::span<const mesh::
     for (int32_t s = first; s <= last; ++s) out.triangles[static_cast<size_t>(s)].push_back(static_cast<uint32_t>(t));
   }
   return out;
-}
-
-int worker_count(int threads, size_t slabs) {
-  const int wanted = threads > 0 ? threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  return std::max(1, std::min(wanted, static_cast<int>(slabs)));
-}
-
-void for_each_slab(size_t slabs, int workers, const std::function<void(size_t slab, int worker)>& work) {
-  std::atomic<size_t> next{0};
-  const auto run = [&](int worker) {
-    for (size_t s = next++; s < slabs; s = next++) work(s, worker);
-  };
-  std::vector<std::thread> threads;
-  for (int worker = 1; worker < workers; ++worker) threads.emplace_back(run, worker);
-  run(0);
-  for (std::thread& thread : threads) thread.join();
 }
 
 }  // namespace espalier::ovoxel::internal

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <vector>
 
@@ -173,8 +172,6 @@ class SlabTable {
     return index;
   }
 
-  bool brick_exists(int32_t x, int32_t y, int32_t z) const { return bricks_[brick_index(x, y, z)] != kNone; }
-
   // visit(voxel, index) for all voxels, ascending in (x, y, z).
   template <class Visit>
   void for_each_sorted(Visit&& visit) const;
@@ -197,16 +194,29 @@ class SlabTable {
 
 template <class Visit>
 void SlabTable::for_each_sorted(Visit&& visit) const {
-  for (int32_t x = slab_.begin; x < slab_.end; ++x) {
+  struct Used {
+    int32_t z;
+    const uint32_t* cells;
+  };
+  std::vector<Used> used;  // bricks of one layer, by rows
+  std::vector<size_t> row_begin(rows_ + 1);
+  for (int32_t layer = slab_.begin; layer < slab_.end; layer += 4) {
+    used.clear();
     for (size_t row = 0; row < rows_; ++row) {
-      const uint32_t* line = &bricks_[(static_cast<size_t>((x - slab_.begin) >> 2) * rows_ + row) * columns_];
-      for (int32_t y = static_cast<int32_t>(row) * 4, y_end = y + 4; y < y_end; ++y) {
-        for (size_t column = 0; column < columns_; ++column) {
-          if (line[column] == kNone) continue;
-          const auto z = static_cast<int32_t>(column) * 4;
-          const uint32_t* found = &cells_[size_t{line[column]} * 64 + cell_index(x, y, z)];
+      const uint32_t* line = &bricks_[(static_cast<size_t>((layer - slab_.begin) >> 2) * rows_ + row) * columns_];
+      for (size_t column = 0; column < columns_; ++column) {
+        if (line[column] == kNone) continue;
+        used.push_back({static_cast<int32_t>(column) * 4, &cells_[size_t{line[column]} * 64]});
+      }
+      row_begin[row + 1] = used.size();
+    }
+    for (int32_t x = layer; x < std::min(layer + 4, slab_.end); ++x) {
+      for (int32_t y = 0; y < static_cast<int32_t>(rows_) * 4; ++y) {
+        const size_t row = static_cast<size_t>(y >> 2);
+        for (size_t i = row_begin[row]; i < row_begin[row + 1]; ++i) {
+          const uint32_t* found = used[i].cells + cell_index(x, y, 0);
           for (int32_t k = 0; k < 4; ++k) {
-            if (found[k] != kNone) visit(Voxel{x, y, z + k}, found[k]);
+            if (found[k] != kNone) visit(Voxel{x, y, used[i].z + k}, found[k]);
           }
         }
       }
@@ -226,9 +236,5 @@ struct Partition {
 Partition partition(std::span<const mesh::Vec3> relative, std::span<const mesh::Triangle> triangles, const Grid& grid);
 
 std::vector<mesh::Vec3> relative_positions(std::span<const mesh::Vec3> positions, const Grid& grid);
-
-// Calls work(slab index, worker index) for all slabs on `threads` threads (0: one per core). The order is free.
-int worker_count(int threads, size_t slabs);
-void for_each_slab(size_t slabs, int workers, const std::function<void(size_t slab, int worker)>& work);
 
 }  // namespace espalier::ovoxel::internal

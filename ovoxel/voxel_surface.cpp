@@ -7,13 +7,14 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "ovoxel/voxel_index.h"
 
 namespace espalier::ovoxel {
 namespace {
 
 constexpr float kReach = 0.45f;  // voxels a smoothed vertex may move; below half, so that thin walls stay open
 constexpr float kStep = 0.6f;    // share of the way to the neighbours' mean per pass
-constexpr uint32_t kNone = UINT32_MAX;
+constexpr uint32_t kNone = VoxelIndex::kNone;
 
 // Directions 0..5: +x -x +y -y +z -z. The opposite is direction ^ 1.
 Voxel moved(Voxel v, int direction) {
@@ -21,47 +22,13 @@ Voxel moved(Voxel v, int direction) {
   return v;
 }
 
-uint64_t pack(const Voxel& v) {
-  return (static_cast<uint64_t>(v[0]) << 42) | (static_cast<uint64_t>(v[1]) << 21) | static_cast<uint64_t>(v[2]);
+// Sorted unique cells and their numbers.
+std::vector<Voxel> sorted_unique(std::span<const Voxel> voxels) {
+  std::vector<Voxel> cells(voxels.begin(), voxels.end());
+  std::sort(cells.begin(), cells.end());
+  cells.erase(std::unique(cells.begin(), cells.end()), cells.end());
+  return cells;
 }
-
-// Sorted unique cells with a flat table from packed coordinates to their index.
-class CellSet {
- public:
-  explicit CellSet(std::span<const Voxel> voxels) : cells_(voxels.begin(), voxels.end()) {
-    std::sort(cells_.begin(), cells_.end());
-    cells_.erase(std::unique(cells_.begin(), cells_.end()), cells_.end());
-    size_t slots = 16;
-    while (slots < cells_.size() * 2) slots *= 2;
-    mask_ = slots - 1;
-    table_.assign(slots, kNone);
-    for (uint32_t i = 0; i < cells_.size(); ++i) {
-      size_t slot = hash(pack(cells_[i])) & mask_;
-      while (table_[slot] != kNone) slot = (slot + 1) & mask_;
-      table_[slot] = i;
-    }
-  }
-
-  const std::vector<Voxel>& cells() const { return cells_; }
-
-  uint32_t find(const Voxel& v) const {
-    if (v[0] < 0 || v[1] < 0 || v[2] < 0) return kNone;
-    for (size_t slot = hash(pack(v)) & mask_; table_[slot] != kNone; slot = (slot + 1) & mask_) {
-      if (cells_[table_[slot]] == v) return table_[slot];
-    }
-    return kNone;
-  }
-
- private:
-  static size_t hash(uint64_t key) {
-    key *= 0x9E3779B97F4A7C15u;
-    return static_cast<size_t>(key ^ key >> 29);
-  }
-
-  std::vector<Voxel> cells_;
-  std::vector<uint32_t> table_;
-  size_t mask_ = 0;
-};
 
 // The face of a cell towards an empty neighbour. Corner i and edge i (from corner i to i+1) run counter-clockwise
 // seen from outside; edge i lies on the side of direction `tangents[i]`.
@@ -92,7 +59,8 @@ FaceShape face_shape(int direction) {
 
 class SurfaceBuilder {
  public:
-  SurfaceBuilder(std::span<const Voxel> voxels, int32_t resolution) : set_(voxels), resolution_(resolution) {
+  SurfaceBuilder(std::span<const Voxel> voxels, int32_t resolution)
+      : cells_(sorted_unique(voxels)), index_(cells_), resolution_(resolution) {
     for (int d = 0; d < 6; ++d) shapes_[d] = face_shape(d);
   }
 
@@ -126,7 +94,8 @@ class SurfaceBuilder {
     if (a != b) parent_[std::max(a, b)] = std::min(a, b);
   }
 
-  CellSet set_;
+  std::vector<Voxel> cells_;
+  VoxelIndex index_;
   int32_t resolution_;
   std::array<FaceShape, 6> shapes_;
   std::vector<Quad> quads_;
@@ -140,11 +109,10 @@ class SurfaceBuilder {
 };
 
 void SurfaceBuilder::find_quads() {
-  const auto& cells = set_.cells();
-  quad_of_.assign(cells.size() * 6, kNone);
-  for (uint32_t c = 0; c < cells.size(); ++c) {
+  quad_of_.assign(cells_.size() * 6, kNone);
+  for (uint32_t c = 0; c < cells_.size(); ++c) {
     for (int d = 0; d < 6; ++d) {
-      if (set_.find(moved(cells[c], d)) != kNone) continue;
+      if (index_.find(moved(cells_[c], d)) != kNone) continue;
       quad_of_[size_t{c} * 6 + d] = static_cast<uint32_t>(quads_.size());
       quads_.push_back({c, d});
     }
@@ -156,9 +124,9 @@ void SurfaceBuilder::find_quads() {
 SurfaceBuilder::Neighbour SurfaceBuilder::across(uint32_t quad, int edge) const {
   const auto [cell, d] = quads_[quad];
   const int t = shapes_[d].tangents[static_cast<size_t>(edge)];
-  const Voxel& c = set_.cells()[cell];
-  const uint32_t side = set_.find(moved(c, t));
-  const uint32_t corner = set_.find(moved(moved(c, t), d));
+  const Voxel& c = cells_[cell];
+  const uint32_t side = index_.find(moved(c, t));
+  const uint32_t corner = index_.find(moved(moved(c, t), d));
   uint32_t next_cell = cell;
   int next_direction = t, back = d;
   if (side != kNone) {
@@ -190,7 +158,7 @@ void SurfaceBuilder::number_vertices() {
     if (vertex_[r] == kNone) {
       vertex_[r] = static_cast<uint32_t>(lattice_.size());
       const Quad& quad = quads_[corner / 4];
-      const Voxel& cell = set_.cells()[quad.cell];
+      const Voxel& cell = cells_[quad.cell];
       const Voxel& offset = shapes_[quad.direction].corners[corner % 4];
       lattice_.push_back({static_cast<float>(cell[0] + offset[0]), static_cast<float>(cell[1] + offset[1]),
                           static_cast<float>(cell[2] + offset[2])});

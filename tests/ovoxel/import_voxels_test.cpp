@@ -30,7 +30,7 @@ TEST_P(ImportedScene, GivesTheReferencesVoxels) {
   ASSERT_TRUE(mesh::normalize(*scene).ok());
   std::ifstream file(folder / "params.json");
   const int32_t resolution = nlohmann::json::parse(file)["grid_size"];
-  const Welded surface = welded(*scene);
+  const mesh::Surface surface = welded(*scene);
   const DualGrid got = dual_grid(surface.positions, surface.triangles, Grid::cube(resolution)).value();
   const GoldenFile expected(folder / "expected.safetensors");
   const auto codes = expected.rows<int32_t, 1>("zcode");
