@@ -53,5 +53,8 @@ Status run_sampler_case(const Case&, Report&);
 Status run_imgprep_case(const Case&, Report&);
 Status run_train_case(const Case&, Report&);
 Status run_render_case(const Case&, Report&);
+Status run_dual_grid_case(const Case&, Report&);
+Status run_vxz_case(const Case&, Report&);
+Status run_import_case(const Case&, Report&);
 
 }  // namespace espalier::golden

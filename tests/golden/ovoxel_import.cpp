@@ -1,0 +1,91 @@
+#include <algorithm>
+#include <cmath>
+
+#include "mesh/import.h"
+#include "mesh/normalize.h"
+#include "nn/io/safetensors.h"
+#include "ovoxel/curve.h"
+#include "ovoxel/dual_grid.h"
+#include "tests/golden/golden.h"
+#include "tests/golden/ovoxel_tensors.h"
+
+// One asset file as Blender and the reference's scripts import it: surface, bounds, voxels.
+namespace espalier::golden {
+namespace {
+
+constexpr double kOtherVoxels = 0.005;     // of the union of both sets
+constexpr double kOtherFlags = 0.02;       // of the common voxels
+constexpr double kStoredDifference = 3;    // mean of |u8 vertex difference|
+constexpr double kBoundsTolerance = 1e-4;  // of the normalised object
+constexpr double kAreaTolerance = 0.005;   // polygons that are not flat are cut one way or the other
+
+double area(const mesh::Surface& surface) {
+  double sum = 0;
+  for (const mesh::Triangle& t : surface.triangles) {
+    std::array<double, 3> e{}, f{};
+    for (size_t k = 0; k < 3; ++k) {
+      e[k] = double{surface.positions[t[1]][k]} - surface.positions[t[0]][k];
+      f[k] = double{surface.positions[t[2]][k]} - surface.positions[t[0]][k];
+    }
+    sum += std::hypot(e[1] * f[2] - e[2] * f[1], e[2] * f[0] - e[0] * f[2], e[0] * f[1] - e[1] * f[0]) / 2;
+  }
+  return sum;
+}
+
+void compare_surface(const mesh::Scene& scene, const mesh::Surface& surface, const nlohmann::json& want,
+                     Report& report) {
+  const double expected_area = want.at("surface_area");
+  report.compare("surface_area", area(surface), expected_area, 0, kAreaTolerance);
+  const auto box = mesh::bounds(scene).value();
+  for (size_t a = 0; a < 3; ++a) {
+    report.compare("bbox_min", box.min[a], want.at("bbox_min").at(a), kBoundsTolerance);
+    report.compare("bbox_max", box.max[a], want.at("bbox_max").at(a), kBoundsTolerance);
+  }
+}
+
+Status compare_voxels(const ovoxel::DualGrid& got, int32_t resolution, const nn::SafetensorsFile& expected,
+                      Report& report) {
+  ESP_ASSIGN(const at::Tensor codes, expected.tensor("zcode"));
+  ESP_ASSIGN(const at::Tensor vertices, expected.tensor("vertices_u8"));
+  ESP_ASSIGN(const at::Tensor flags, expected.tensor("intersected_u8"));
+  const auto want_vertices = rows<uint8_t, 3>(vertices);
+  const auto want_flags = rows<uint8_t, 1>(flags);
+  size_t common = 0, other_flags = 0;
+  double difference = 0;
+  const auto all_codes = rows<uint32_t, 1>(codes);
+  for (size_t i = 0; i < all_codes.size(); ++i) {
+    const auto voxel = ovoxel::from_z_order(all_codes[i][0]);
+    const auto found = std::lower_bound(got.voxels.begin(), got.voxels.end(), voxel);
+    if (found == got.voxels.end() || *found != voxel) continue;
+    const auto at = static_cast<size_t>(found - got.voxels.begin());
+    ++common;
+    other_flags += got.intersected[at] != want_flags[i][0];
+    const auto packed = ovoxel::packed_vertex(got.dual_vertices[at], voxel, resolution);
+    for (size_t a = 0; a < 3; ++a) difference += std::abs(packed[a] - want_vertices[i][a]) / 3.0;
+  }
+  const auto shared = static_cast<double>(std::max<size_t>(common, 1));
+  const auto united = static_cast<double>(all_codes.size() + got.voxels.size() - common);
+  report.compare("voxels that differ, of all", 1 - static_cast<double>(common) / united, 0, kOtherVoxels);
+  report.compare("flags that differ, of common voxels", static_cast<double>(other_flags) / shared, 0, kOtherFlags);
+  report.compare("mean |vertices_u8 difference|", difference / shared, 0, kStoredDifference);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Status run_import_case(const Case& c, Report& report) {
+  auto imported = mesh::import_scene(c.folder / c.description.at("asset").get<std::string>());
+  if (!imported.ok() && mesh::import_error_code(imported.status()) == "UNSUPPORTED_FEATURE") {
+    return absl::UnimplementedError(imported.status().message());
+  }
+  ESP_ASSIGN(mesh::Scene scene, std::move(imported));
+  ESP_TRY(mesh::normalize(scene).status());
+  const mesh::Surface surface = ovoxel::welded(scene);
+  compare_surface(scene, surface, c.description.at("mesh"), report);
+  const int32_t resolution = c.description.at("grid_size");
+  ESP_ASSIGN(const auto got, ovoxel::dual_grid(surface.positions, surface.triangles, ovoxel::Grid::cube(resolution)));
+  ESP_ASSIGN(const auto expected, nn::SafetensorsFile::open(c.folder / "expected.safetensors"));
+  return compare_voxels(got, resolution, expected, report);
+}
+
+}  // namespace espalier::golden
