@@ -39,7 +39,7 @@ Result<ArtefactRecord> ArtefactServiceHandler::receive(const Caller& caller, con
 Result<ArtefactRecord> ArtefactServiceHandler::find(const Caller& caller, const v1::DownloadRequest& request) {
   ESP_TRY(check_task(caller, request.has_task()));
   if (!caller.is_worker()) return library_.find(caller.tenant_id, request.artefact_id());
-  return database_.transaction(
+  return database_.read(
       [&](soci::session& sql) { return input_of_current_lease(sql, request.task(), request.artefact_id()); });
 }
 
@@ -60,7 +60,7 @@ Status ArtefactServiceHandler::send(const Caller& caller, const v1::DownloadRequ
 Result<std::string> ArtefactServiceHandler::tenant_of(const Caller& caller, const v1::StatUploadRequest& request) {
   ESP_TRY(check_task(caller, request.has_task()));
   if (!caller.is_worker()) return caller.tenant_id;
-  return database_.transaction([&](soci::session& sql) -> Result<std::string> {
+  return database_.read([&](soci::session& sql) -> Result<std::string> {
     ESP_ASSIGN(const TaskRecord task, task_of_current_lease(sql, request.task()));
     return task.tenant_id;
   });

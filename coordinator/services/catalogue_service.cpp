@@ -24,7 +24,7 @@ Status list_datasets(Database& database, const Caller& caller, const v1::ListDat
   const std::string scope = absl::StrCat("datasets ", caller.tenant_id);
   ESP_ASSIGN(PageQuery page, parse_page(request.page(), scope));
   const int wanted = page.size++;
-  ESP_ASSIGN(auto rows, database.transaction([&](soci::session& sql) {
+  ESP_ASSIGN(auto rows, database.read([&](soci::session& sql) {
     return CatalogueRepository(sql).list_datasets(caller.tenant_id, page);
   }));
   response->set_next_page_token(fill_numbered(rows, wanted, scope, response->mutable_datasets()));
@@ -37,7 +37,7 @@ Status list_adapters(Database& database, const Caller& caller, const v1::ListAda
       absl::StrCat("adapters ", caller.tenant_id, " ", static_cast<int>(request.denoiser()), " ", request.job_id());
   ESP_ASSIGN(PageQuery page, parse_page(request.page(), scope));
   const int wanted = page.size++;
-  ESP_ASSIGN(auto rows, database.transaction([&](soci::session& sql) {
+  ESP_ASSIGN(auto rows, database.read([&](soci::session& sql) {
     return CatalogueRepository(sql).list_adapters(caller.tenant_id, request.denoiser(), request.job_id(), page);
   }));
   response->set_next_page_token(fill_numbered(rows, wanted, scope, response->mutable_adapters()));
@@ -49,7 +49,7 @@ Status list_adapters(Database& database, const Caller& caller, const v1::ListAda
 grpc::Status DatasetServiceHandler::GetDataset(grpc::ServerContext* context, const v1::GetDatasetRequest* request,
                                                v1::GetDatasetResponse* response) {
   return gate_.admit<v1::GetDatasetRequest>(*context, [&](const Caller& caller) -> Status {
-    ESP_ASSIGN(*response->mutable_dataset(), database_.transaction([&](soci::session& sql) {
+    ESP_ASSIGN(*response->mutable_dataset(), database_.read([&](soci::session& sql) {
       return CatalogueRepository(sql).find_dataset(request->dataset_id(), caller.tenant_id);
     }));
     return absl::OkStatus();
@@ -65,7 +65,7 @@ grpc::Status DatasetServiceHandler::ListDatasets(grpc::ServerContext* context, c
 grpc::Status AdapterServiceHandler::GetAdapter(grpc::ServerContext* context, const v1::GetAdapterRequest* request,
                                                v1::GetAdapterResponse* response) {
   return gate_.admit<v1::GetAdapterRequest>(*context, [&](const Caller& caller) -> Status {
-    ESP_ASSIGN(*response->mutable_adapter(), database_.transaction([&](soci::session& sql) {
+    ESP_ASSIGN(*response->mutable_adapter(), database_.read([&](soci::session& sql) {
       return CatalogueRepository(sql).find_adapter(request->adapter_id(), caller.tenant_id);
     }));
     return absl::OkStatus();

@@ -47,10 +47,6 @@ bool KeyRing::remembers(const std::string& key_id) {
   return found != memory_.end() && clock_.now_us() - found->second.read_us < kFreshUs;
 }
 
-Result<TenantRecord> KeyRing::tenant(const std::string& tenant_id) {
-  return database_.transaction([&](soci::session& sql) { return TenantRepository(sql).find(tenant_id); });
-}
-
 void KeyRing::forget() {
   const std::lock_guard lock(mutex_);
   memory_.clear();
@@ -75,7 +71,7 @@ Result<KeyRing::Memory> KeyRing::look_up(const std::string& key_id) {
 }
 
 Result<KeyRing::Memory> KeyRing::read(const std::string& key_id, int64_t now_us) {
-  return database_.transaction([&](soci::session& sql) -> Result<Memory> {
+  return database_.read([&](soci::session& sql) -> Result<Memory> {
     KeyRepository keys(sql);
     auto key = keys.find(key_id);
     if (absl::IsNotFound(key.status())) return Memory{std::nullopt, now_us};

@@ -37,8 +37,6 @@ class KeyRing {
   void note_use(const KeyRecord& key);
   // Whether verify() would be answered from memory, without the database.
   bool remembers(const std::string& key_id);
-  // The tenant as it is in the database. NOT_FOUND.
-  Result<TenantRecord> tenant(const std::string& tenant_id);
   // Forgets everything, so that the next call reads the database. Call after keys or tenants have changed.
   void forget();
 

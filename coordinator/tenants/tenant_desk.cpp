@@ -47,7 +47,7 @@ Result<v1::Tenant> TenantDesk::create(const Caller& caller, const v1::CreateTena
 
 Result<v1::Tenant> TenantDesk::find(const Caller& caller, const std::string& tenant_id) {
   ESP_ASSIGN(const std::string id, reachable(caller, tenant_id));
-  return parts_.database.transaction([&](soci::session& sql) -> Result<v1::Tenant> {
+  return parts_.database.read([&](soci::session& sql) -> Result<v1::Tenant> {
     ESP_ASSIGN(const TenantRecord tenant, TenantRepository(sql).find(id));
     return to_proto(tenant);
   });
@@ -58,7 +58,7 @@ Result<v1::ListTenantsResponse> TenantDesk::list(const v1::ListTenantsRequest& r
   ESP_ASSIGN(PageQuery page, parse_page(request.page(), scope));
   const int wanted = page.size++;
   ESP_ASSIGN(const auto rows,
-             parts_.database.transaction([&](soci::session& sql) { return TenantRepository(sql).list(page); }));
+             parts_.database.read([&](soci::session& sql) { return TenantRepository(sql).list(page); }));
   v1::ListTenantsResponse response;
   response.set_next_page_token(fill_page(rows, wanted, scope, response.mutable_tenants(),
                                          [](const TenantRecord& row) { return to_proto(row); }));
@@ -122,7 +122,7 @@ Result<v1::ListKeysResponse> TenantDesk::list_keys(const Caller& caller, const v
   const std::string scope = absl::StrCat("keys ", tenant_id);
   ESP_ASSIGN(PageQuery page, parse_page(request.page(), scope));
   const int wanted = page.size++;
-  return parts_.database.transaction([&](soci::session& sql) -> Result<v1::ListKeysResponse> {
+  return parts_.database.read([&](soci::session& sql) -> Result<v1::ListKeysResponse> {
     ESP_TRY(TenantRepository(sql).find(tenant_id).status());
     const auto rows = KeyRepository(sql).list(tenant_id, page);
     v1::ListKeysResponse response;
@@ -163,7 +163,7 @@ Result<v1::ListAuditLogResponse> TenantDesk::list_audit_log(const Caller& caller
   const std::string scope = absl::StrCat("audit ", tenant_id);
   ESP_ASSIGN(PageQuery page, parse_page(request.page(), scope));
   const int wanted = page.size++;
-  return parts_.database.transaction([&](soci::session& sql) -> Result<v1::ListAuditLogResponse> {
+  return parts_.database.read([&](soci::session& sql) -> Result<v1::ListAuditLogResponse> {
     const auto rows = AuditLog(sql).list(tenant_id, page);
     v1::ListAuditLogResponse response;
     response.set_next_page_token(fill_page(rows, wanted, scope, response.mutable_entries(),
@@ -173,7 +173,7 @@ Result<v1::ListAuditLogResponse> TenantDesk::list_audit_log(const Caller& caller
 }
 
 Result<v1::VerifyAuditLogResponse> TenantDesk::verify_audit_log() {
-  return parts_.database.transaction([&](soci::session& sql) -> Result<v1::VerifyAuditLogResponse> {
+  return parts_.database.read([&](soci::session& sql) -> Result<v1::VerifyAuditLogResponse> {
     ESP_ASSIGN(const AuditLog::Verified verified, AuditLog(sql).verify());
     v1::VerifyAuditLogResponse response;
     response.set_entries(verified.entries);
