@@ -23,10 +23,12 @@ struct DualGridView {
 //
 // Vertex i belongs to voxel i, also when no quad uses it. With split weights w a quad (0, 1, 2, 3) is cut along 0-2
 // when w0 w2 > w1 w3, else along 1-3; without, along 0-2 unless its first triangle has no area. Quads come in the order
-// of their voxels, then of the axes, and all wind towards the negative axis: which side is outside they do not say. The
-// same result for every thread count. `threads` 0: one per core. INVALID_ARGUMENT: lengths that differ, a voxel outside
-// the grid or listed twice, a vertex or weight that is not finite, a grid size outside 1..2048. Reference: TRELLIS.2
-// o-voxel/o_voxel/convert/flexible_dual_grid.py, flexible_dual_grid_to_mesh.
+// of their voxels, then of the axes, and all wind towards the negative axis: which side is outside they do not say.
+// A grid edge that the surface crosses twice has one flag: there, even a closed surface has a dual with edges of one
+// and of three triangles. The same result for every thread count. `threads` 0: one per core.
+// INVALID_ARGUMENT: lengths that differ, a voxel outside the grid or listed twice, a vertex or weight that is not
+// finite, a grid size outside 1..2048.
+// Reference: TRELLIS.2 o-voxel/o_voxel/convert/flexible_dual_grid.py, flexible_dual_grid_to_mesh.
 Result<mesh::Surface> dual_mesh(const DualGridView& dual, const Grid& grid, int threads = 0);
 
 // The form used in training: each quad is a fan of four triangles around a vertex of its own, between the midpoints of

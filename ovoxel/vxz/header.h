@@ -62,7 +62,7 @@ struct Header {
 // limit is exceeded.
 Result<Header> parse_header(std::string_view json, uint64_t binary_bytes, const VxzLimits& limits);
 
-// `header.chunks` hold the final ranges.
+// For headers without a filter and interleaved as_is, which is all that is written; `chunks` hold the final ranges.
 std::string format_header(const Header& header);
 
 }  // namespace espalier::ovoxel::internal
