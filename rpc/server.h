@@ -17,7 +17,7 @@ namespace espalier {
 
 struct ServerOptions {
   std::string listen = "127.0.0.1:0";  // HOST:PORT; port 0 takes a free one
-  ServerTls tls;
+  ServerTls tls = {};
   // Without TLS, an address that is not loopback is refused unless this is set.
   bool allow_plaintext_remote = false;
   int max_receive_bytes = 4 << 20;
