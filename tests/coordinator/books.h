@@ -66,14 +66,16 @@ class Books {
 
   std::vector<v1::UsageEvent> usage() {
     std::vector<v1::UsageEvent> events;
-    for (const UsageRecord& record : *desk().next_usage(kLocalTenant, {}, 0)) events.push_back(record.event);
+    const auto records = desk().next_usage(kLocalTenant, {}, 0);
+    for (const UsageRecord& record : *records) events.push_back(record.event);
     return events;
   }
 
   // What the check finds wrong: "tenant account: description".
   std::vector<std::string> faults() {
     std::vector<std::string> lines;
-    for (const v1::LedgerFault& fault : desk().verify()->faults()) {
+    const auto verified = desk().verify();
+    for (const v1::LedgerFault& fault : verified->faults()) {
       lines.push_back(fault.tenant_id() + " " + fault.account() + ": " + fault.description());
     }
     return lines;
