@@ -204,7 +204,8 @@ TEST_F(TamperTest, TheCheckFindsEveryKindOfTampering) {
       sql << "PRAGMA defer_foreign_keys = ON";
       sql << statement;
       std::vector<std::string> lines;
-      for (const v1::LedgerFault& fault : check_ledger(sql).faults()) {
+      const v1::VerifyLedgerResponse checked = check_ledger(sql);
+      for (const v1::LedgerFault& fault : checked.faults()) {
         lines.push_back(fault.tenant_id() + " " + fault.account() + ": " + fault.description());
       }
       if (std::string(found).empty()) {
