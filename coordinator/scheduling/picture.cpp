@@ -143,6 +143,8 @@ void Scheduler::submitted(const WorkChange& change) {
     for (const TaskRecord& task : change.tasks) {
       if (task.state == v1::STAGE_STATE_WAITING) queue_.put(waiting(task, change.job.expected_objects, 0));
     }
+    // No slot was left at the last look: whatever frees one looks again by itself.
+    if (capacity_.free(v1::DENOISER_UNSPECIFIED) == 0) return;
   }
   // Whoever holds the scheduler looks once more before it lets go; if it has looked already, the next tick does.
   woken_ = true;
