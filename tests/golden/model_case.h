@@ -29,5 +29,8 @@ struct ModelCase {
 
 // Embeddings, norms and sparse operators on their own.
 Status run_primitives(const ModelCase&, Report&);
+// The sparse VAEs of shape and texture.
+Status run_sparse_encoder(const ModelCase&, Report&);
+Status run_sparse_decoder(const ModelCase&, Report&);
 
 }  // namespace espalier::golden

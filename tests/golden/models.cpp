@@ -93,6 +93,10 @@ Status run_models_case(const Case& golden, Report& report) {
       {"SparseStructureEncoder", run_ss_encoder},
       {"SparseStructureDecoder", run_ss_decoder},
       {"DINOv3ViTModel", run_dinov3},
+      {"SparseUnetVaeEncoder", run_sparse_encoder},
+      {"FlexiDualGridVaeEncoder", run_sparse_encoder},
+      {"SparseUnetVaeDecoder", run_sparse_decoder},
+      {"FlexiDualGridVaeDecoder", run_sparse_decoder},
   };
   const auto runner = kRunners.find(golden.description.at("name").get<std::string>());
   if (runner == kRunners.end()) return absl::UnimplementedError("this network is not built yet");

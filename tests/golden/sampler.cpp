@@ -11,6 +11,7 @@
 #include "nn/networks/ss_flow.h"
 #include "nn/networks/ss_vae.h"
 #include "tests/golden/golden.h"
+#include "tests/golden/pipeline.h"
 
 // Samplers and the integer stages between them, against the reference's own runs.
 namespace espalier::golden {
@@ -195,6 +196,8 @@ Status run_sampler_case(const Case& c, Report& report) {
   if (kind == "sparse") return run_sparse(c, report);
   if (kind == "occupancy") return run_occupancy(c, report);
   if (kind == "cascade_tokens") return run_cascade_tokens(c, report);
+  if (kind == "pipeline") return run_pipeline(c, report);
+  if (kind == "weights") return run_pipeline_weights(c, report);
   return absl::UnimplementedError("no replay for sampler cases of kind " + kind);
 }
 
