@@ -30,20 +30,27 @@ std::vector<const pb::FileDescriptor*> files() {
           v1::WorkerMessage::descriptor()->file()};
 }
 
-void fill(pb::Message& message, const std::map<std::string, std::string>& fields, int depth) {
+// Whether anything was filled; a message without anything stays absent.
+bool fill(pb::Message& message, const std::map<std::string, std::string>& fields, int depth) {
   const pb::Descriptor& type = *message.GetDescriptor();
   const pb::Reflection& reflection = *message.GetReflection();
+  bool any = false;
   for (int i = 0; i < type.field_count(); ++i) {
     const pb::FieldDescriptor& field = *type.field(i);
     if (field.is_repeated()) continue;
     if (field.cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE && depth > 0) {
-      fill(*reflection.MutableMessage(&message, &field), fields, depth - 1);
+      const std::unique_ptr<pb::Message> inner(reflection.GetMessage(message, &field).New());
+      if (!fill(*inner, fields, depth - 1)) continue;
+      reflection.MutableMessage(&message, &field)->CopyFrom(*inner);
+      any = true;
     }
     const auto value = fields.find(field.name());
     if (field.cpp_type() == pb::FieldDescriptor::CPPTYPE_STRING && value != fields.end()) {
       reflection.SetString(&message, &field, value->second);
+      any = true;
     }
   }
+  return any;
 }
 
 grpc::ByteBuffer request_of(const pb::MethodDescriptor& method, const std::map<std::string, std::string>& fields) {
@@ -77,8 +84,10 @@ RpcAnswer call(grpc::GenericStub& stub, const pb::MethodDescriptor& method, cons
   RpcAnswer answer{method.service()->name() + "/" + method.name(), {}, {}};
   stream->StartCall(nullptr);
   bool open = finished();
-  if (open) stream->Write(request, nullptr), open = finished();
-  if (open) stream->WritesDone(nullptr), open = finished();
+  if (open) {
+    stream->WriteLast(request, {}, nullptr);
+    open = finished();
+  }
   for (grpc::ByteBuffer buffer; open;) {
     stream->Read(&buffer, nullptr);
     open = finished();

@@ -15,9 +15,9 @@ namespace espalier::faults {
 
 // What was done to the product, summed over scenarios.
 struct Counters {
-  std::atomic<int> coordinator_kills{0}, worker_deaths{0}, member_deaths{0}, child_failures{0}, dropped_streams{0},
-      zombies{0}, duplicated_reports{0}, swapped_reports{0}, cut_uploads{0}, full_disks{0}, cancels{0},
-      repeated_submits{0};
+  std::atomic<int> scenarios{0}, coordinator_kills{0}, worker_deaths{0}, member_deaths{0}, child_failures{0},
+      dropped_streams{0}, zombies{0}, duplicated_reports{0}, swapped_reports{0}, cut_uploads{0}, full_disks{0},
+      cancels{0}, repeated_submits{0};
 };
 
 // Where the members of a gang meet. In the real programs the collectives tell a member that another one is gone; here
