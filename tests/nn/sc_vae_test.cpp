@@ -5,7 +5,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "nn/layers/by_rows.h"
+#include "common/files.h"
+#include "nn/io/load_model.h"
+#include "nn/io/safetensors.h"
 #include "nn/networks/voxel_channels.h"
 #include "nn/sparse/ops.h"
 #include "tests/nn/networks.h"
@@ -221,7 +223,7 @@ TEST(ScVaeDecoder, ComputesTheSameWithAndWithoutAGraph) {
   const auto decoder = network<ScVaeDecoder>(parsed(decoder_args()), 3);
   const auto latent = cells(2, 12, 4, 0.7, 8);
   const auto with_graph = decoder->forward(latent);
-  ASSERT_GT(with_graph.voxels.rows(), 8192);  // several pieces of by_rows()
+  ASSERT_GT(with_graph.voxels.rows(), 8192);  // several pieces of rows
   const at::NoGradGuard no_grad;
   EXPECT_TRUE(decoder->forward(latent, with_graph.subdivisions)
                   .voxels.feats.allclose(with_graph.voxels.feats.detach(), 1e-5, 1e-5));
@@ -239,6 +241,31 @@ TEST(ScVaeDecoder, HalfBlocksStayCloseToSinglePrecision) {
   const auto got = half->forward(latent, want.subdivisions);
   EXPECT_EQ(got.voxels.feats.scalar_type(), at::kFloat);
   EXPECT_TRUE(got.voxels.feats.allclose(want.voxels.feats, 2e-2, 2e-2));
+}
+
+// Both halves of a base, written as the release's files are: every tensor in half precision.
+TEST(LoadScVae, ReadsBothHalvesAndRefusesTheOther) {
+  const auto folder = TempDir::create();
+  ASSERT_TRUE(folder.ok());
+  const auto write = [&](const std::string& stem, const char* name, const json& args, TensorMap weights) {
+    for (auto& [key, tensor] : weights) tensor = tensor.to(at::kHalf);
+    EXPECT_TRUE(write_file_atomic(folder->path() / (stem + ".json"), json{{"name", name}, {"args", args}}.dump()).ok());
+    EXPECT_TRUE(write_safetensors(folder->path() / (stem + ".safetensors"), weights).ok());
+  };
+  write("encoder", "SparseUnetVaeEncoder", encoder_args(),
+        ScVaeEncoder::init_parameters(parsed(encoder_args()), generator(1)));
+  write("decoder", "SparseUnetVaeDecoder", decoder_args(),
+        ScVaeDecoder::init_parameters(parsed(decoder_args()), generator(2)));
+  const json models = {{"tex_slat_encoder", "encoder"}, {"tex_slat_decoder", "decoder"}};
+  ASSERT_TRUE(write_file_atomic(folder->path() / "pipeline.json", json{{"args", {{"models", models}}}}.dump()).ok());
+  const auto base = BaseModel::open(folder->path());
+  ASSERT_TRUE(base.ok()) << base.status();
+  const auto encoder = load_sc_encoder(*base, "tex_slat_encoder");
+  ASSERT_TRUE(encoder.ok()) << encoder.status();
+  EXPECT_EQ((*encoder)->parameters().at("input_layer.weight").scalar_type(), at::kFloat);
+  EXPECT_TRUE(load_sc_decoder(*base, "tex_slat_decoder").ok());
+  EXPECT_TRUE(absl::IsInvalidArgument(load_sc_decoder(*base, "tex_slat_encoder").status()));
+  EXPECT_TRUE(absl::IsNotFound(load_sc_decoder(*base, "shape_slat_decoder").status()));
 }
 
 TEST(VoxelChannels, CentreBytesAndBits) {
