@@ -13,13 +13,12 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <ctime>
-#include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "bench/support.h"
 #include "common/files.h"
 #include "common/heap.h"
-#include "common/philox.h"
 #include "nn/io/safetensors.h"
 #include "nn/lora/adapter_file.h"
 #include "nn/networks/ss_flow.h"
@@ -36,14 +35,6 @@ struct Size {
   int threads = 2;
   std::string folder;
 };
-
-at::Tensor random_tensor(at::IntArrayRef shape, double scale, uint32_t stream) {
-  PhiloxStream random(1, stream);
-  auto tensor = torch::empty(shape, torch::kFloat32);
-  auto* values = tensor.data_ptr<float>();
-  for (int64_t i = 0; i < tensor.numel(); ++i) values[i] = static_cast<float>(scale * random.normal());
-  return tensor;
-}
 
 json config_of(const Size& size) {
   return {{"resolution", size.resolution},
@@ -65,22 +56,10 @@ nn::TensorMap random_weights(const nn::FlowConfig& config) {
   uint32_t stream = 100;
   for (const auto& spec : nn::SparseStructureFlow::parameter_specs(config)) {
     const bool gain = spec.name.ends_with(".gamma") || spec.name.ends_with("norm2.weight");
-    auto value = random_tensor(spec.shape, 0.02, stream++);
+    auto value = bench::random_tensor(spec.shape, 0.02, stream++);
     weights[spec.name] = gain ? value + 1 : value;
   }
   return weights;
-}
-
-int64_t peak_rss_mib() {
-  std::ifstream status("/proc/self/status");
-  for (std::string word; status >> word;) {
-    if (word == "VmHWM:") {
-      int64_t kib = 0;
-      status >> kib;
-      return kib / 1024;
-    }
-  }
-  return 0;
 }
 
 // Waits for the next "N" and answers when N more steps are done.
@@ -98,8 +77,11 @@ class Console {
     if (++done_ < wanted_) return false;
     const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
     const double cpu = static_cast<double>(std::clock() - cpu_start_) / CLOCKS_PER_SEC;
-    const json answer = {
-        {"steps", done_}, {"seconds", seconds}, {"cpu_seconds", cpu}, {"loss", loss}, {"peak_rss_mib", peak_rss_mib()}};
+    const json answer = {{"steps", done_},
+                         {"seconds", seconds},
+                         {"cpu_seconds", cpu},
+                         {"loss", loss},
+                         {"peak_rss_mib", bench::peak_rss_mib()}};
     std::cout << answer.dump() << std::endl;
     return !next();
   }
@@ -116,8 +98,9 @@ Status run(const Size& size) {
   ESP_ASSIGN(const auto config, nn::FlowConfig::parse(config_json));
   ESP_ASSIGN(const auto flow, nn::SparseStructureFlow::create(config, random_weights(config)));
   const auto r = size.resolution;
-  const auto x = random_tensor({size.batch, 8, r, r, r}, 1, 1), target = random_tensor({size.batch, 8, r, r, r}, 1, 2);
-  const auto cond = random_tensor({size.batch, size.condition_tokens, 512}, 1, 3);
+  const auto x = bench::random_tensor({size.batch, 8, r, r, r}, 1, 1),
+             target = bench::random_tensor({size.batch, 8, r, r, r}, 1, 2);
+  const auto cond = bench::random_tensor({size.batch, size.condition_tokens, 512}, 1, 3);
   const auto t = torch::linspace(100, 900, size.batch);
   auto targets = flow->lora_targets();
   nn::LoraConfig lora{size.rank, static_cast<double>(size.rank), false, {}};
