@@ -40,7 +40,7 @@ void add_rows(soci::session& sql, const char* query, const char* label, Name nam
 
 void read_jobs(soci::session& sql, std::vector<MetricFamily>& out) {
   add_rows(
-      sql, "SELECT state, COUNT(*) FROM jobs GROUP BY state", "state",
+      sql, "SELECT state, COUNT(*) FROM jobs WHERE delete_us = 0 GROUP BY state", "state",
       [](int state) { return state_name(static_cast<v1::JobState>(state)); },
       add_family(out, "espalier_jobs", "Jobs that are kept, by state."));
   add_rows(
