@@ -128,6 +128,13 @@ void ConfigTable::text(std::string key, std::string* member, std::string doc) {
   add(Row{std::move(key), std::move(doc), "text", false, parse, [member] { return yaml_quoted(*member); }});
 }
 
+void ConfigTable::path(std::string key, std::filesystem::path* member, std::string doc) {
+  auto parse = [member](const std::vector<std::string>& values) -> Result<Row::Store> {
+    return Row::Store([member, value = values[0]] { *member = value; });
+  };
+  add(Row{std::move(key), std::move(doc), "path", false, parse, [member] { return yaml_quoted(member->string()); }});
+}
+
 void ConfigTable::choice(std::string key, std::string* member, std::vector<std::string> allowed, std::string doc) {
   const std::string names = absl::StrJoin(allowed, ", ");
   auto parse = [=](const std::vector<std::string>& values) -> Result<Row::Store> {

@@ -46,6 +46,7 @@ class ConfigTable {
   using Milliseconds = std::chrono::milliseconds;
 
   void text(std::string key, std::string* member, std::string doc);
+  void path(std::string key, std::filesystem::path* member, std::string doc);
   // One of `allowed`.
   void choice(std::string key, std::string* member, std::vector<std::string> allowed, std::string doc);
   void flag(std::string key, bool* member, std::string doc);

@@ -26,13 +26,6 @@ Result<Overrides> overrides(const CommandLine& line) {
   return out;
 }
 
-LogLevel log_level(const std::string& name) {
-  if (name == "debug") return LogLevel::kDebug;
-  if (name == "warning") return LogLevel::kWarning;
-  if (name == "error") return LogLevel::kError;
-  return LogLevel::kInfo;
-}
-
 }  // namespace
 
 Status run(const CommandLine& line) {
@@ -44,8 +37,7 @@ Status run(const CommandLine& line) {
     std::cout << table.print();
     return absl::OkStatus();
   }
-  configure_log("coordinator", log_level(config.log_level),
-                config.log_format == "json" ? LogFormat::kJson : LogFormat::kText);
+  configure_log("coordinator", config.log_level, config.log_format);
   return run_coordinator(config);
 }
 

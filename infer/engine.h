@@ -17,11 +17,11 @@
 namespace espalier::infer {
 
 struct EngineOptions {
-  std::filesystem::path base;           // folder of the base model
-  std::string device = "cpu";           // or "cuda", "cuda:1" where this build and machine have it
-  bool bfloat16 = false;                // run the denoiser's blocks in bfloat16 instead of float32
-  int max_waiting = 16;                 // requests that may wait for the one that runs
-  std::filesystem::path matting_model;  // TorchScript file for images without transparency; empty: none
+  std::filesystem::path base{};           // folder of the base model
+  std::string device = "cpu";             // or "cuda", "cuda:1" where this build and machine have it
+  bool bfloat16 = false;                  // run the denoiser's blocks in bfloat16 instead of float32
+  int max_waiting = 16;                   // requests that may wait for the one that runs
+  std::filesystem::path matting_model{};  // TorchScript file for images without transparency; empty: none
 };
 
 struct GenerateHooks {

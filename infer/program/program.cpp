@@ -40,16 +40,35 @@ void add_one_shot_options(CLI::App& app, OneShotOptions& options) {
   app.add_flag("--pooled", request.pooled_structure, "Halve the voxel grid at resolution 512");
 }
 
-CLI::App* add_serve(CLI::App& app, ServeOptions& options) {
+// What the command line says about the service; its settings are read from file, environment and these.
+struct ServeArguments {
+  std::string file;
+  std::vector<std::pair<std::string, std::string>> overrides;
+  bool print_config = false;
+
+  void option(CLI::App& app, const char* flag, const char* key, const char* doc) {
+    const auto store = [this, key](const std::string& value) { overrides.emplace_back(key, value); };
+    app.add_option_function<std::string>(flag, store, doc);
+  }
+  void flag(CLI::App& app, const char* name, const char* key, const char* doc) {
+    app.add_flag_callback(
+        name, [this, key] { overrides.emplace_back(key, "true"); }, doc);
+  }
+};
+
+CLI::App* add_serve(CLI::App& app, ServeArguments& arguments) {
   CLI::App* serve = app.add_subcommand("serve", "Run the gRPC inference service");
-  add_engine_options(*serve, options.engine);
-  serve->add_option("--listen", options.listen, "HOST:PORT")->capture_default_str();
-  serve->add_flag("--allow-plaintext-remote", options.allow_plaintext_remote,
-                  "Accept an address that is not loopback, without encryption");
-  serve->add_option("--coordinator", options.coordinator, "HOST:PORT to fetch adapters from by artefact id");
-  serve->add_option("--max-waiting", options.engine.max_waiting, "Requests that may wait for the running one")
-      ->check(CLI::Range(0, 1000))
-      ->capture_default_str();
+  serve->add_option("--config", arguments.file, "YAML file; configs/infer.yaml documents the settings");
+  serve->add_flag("--print-config", arguments.print_config, "Print the settings in force and end");
+  arguments.option(*serve, "--listen", "listen", "HOST:PORT");
+  arguments.flag(*serve, "--allow-plaintext-remote", "allow_plaintext_remote",
+                 "Accept an address that is not loopback, without encryption");
+  arguments.option(*serve, "--base", "base", "Folder of the base model");
+  arguments.option(*serve, "--device", "device", "cpu, or cuda where there is one");
+  arguments.option(*serve, "--matting", "matting", "TorchScript file that finds the foreground of opaque images");
+  arguments.flag(*serve, "--bf16", "bfloat16", "Run the denoiser in bfloat16");
+  arguments.option(*serve, "--coordinator", "coordinator", "HOST:PORT that knows the keys and keeps the adapters");
+  arguments.option(*serve, "--max-waiting", "max_waiting", "Requests that may wait for the running one");
   return serve;
 }
 
@@ -67,6 +86,19 @@ int exit_code(const Status& status) {
   }
 }
 
+Status run_serve(const ServeArguments& arguments) {
+  ServeOptions options;
+  ConfigTable table;
+  describe(options, table);
+  ESP_TRY(table.load({arguments.file, "ESPALIER_INFER", arguments.overrides}));
+  if (arguments.print_config) {
+    std::cout << table.print();
+    return absl::OkStatus();
+  }
+  configure_log("infer", options.log_level, options.log_format);
+  return serve(options);
+}
+
 Status missing(const char* option) { return absl::InvalidArgumentError(std::string(option) + " is required"); }
 
 }  // namespace
@@ -74,7 +106,7 @@ Status missing(const char* option) { return absl::InvalidArgumentError(std::stri
 int run_program(int argc, char** argv) {
   CLI::App app("Image to 3D on a base model, with adapters.");
   OneShotOptions one_shot;
-  ServeOptions serving;
+  ServeArguments serving;
   add_one_shot_options(app, one_shot);
   const CLI::App* serve_command = add_serve(app, serving);
   try {
@@ -85,7 +117,7 @@ int run_program(int argc, char** argv) {
   configure_log("infer", LogLevel::kInfo, LogFormat::kText);
   Status status;
   if (serve_command->parsed()) {
-    status = serve(serving);
+    status = run_serve(serving);
   } else if (one_shot.image.empty() || one_shot.output.empty()) {
     status = missing(one_shot.image.empty() ? "--image" : "--output");
   } else {

@@ -1,46 +1,58 @@
 #include "infer/program/serve.h"
 
-#include <grpcpp/channel.h>
-
 #include <chrono>
 
 #include "common/log.h"
 #include "common/stop_signals.h"
+#include "infer/program/admission.h"
 #include "infer/server/inference_service.h"
-#include "rpc/channel.h"
 #include "rpc/server.h"
-#include "rpc/transfer.h"
 
 namespace espalier::infer {
-namespace {
 
-constexpr std::chrono::seconds kGrace{30};
-
-FetchAdapter fetch_from(const std::string& coordinator) {
-  if (coordinator.empty()) return nullptr;
-  std::shared_ptr<v1::ArtefactService::Stub> stub = v1::ArtefactService::NewStub(make_channel(coordinator));
-  return [stub](const std::string& artefact_id, const std::filesystem::path& file, std::stop_token stop) {
-    TransferOptions options;
-    options.stop = std::move(stop);
-    return download_file(*stub, artefact_id, file, options).status();
-  };
+void describe(ServeOptions& options, ConfigTable& table) {
+  table.text("listen", &options.listen, "HOST:PORT of the gRPC service; port 0 takes a free one.");
+  table.flag("allow_plaintext_remote", &options.allow_plaintext_remote,
+             "Serve other machines without encryption; only inside a trusted network.");
+  table.path("base", &options.engine.base, "Folder of the base model.");
+  table.text("device", &options.engine.device, "cpu, or cuda or cuda:N where this build and machine have it.");
+  table.flag("bfloat16", &options.engine.bfloat16, "Run the denoiser in bfloat16 instead of float32.");
+  table.path("matting", &options.engine.matting_model,
+             "TorchScript file that finds the foreground of opaque images; empty for none.");
+  table.integer("max_waiting", &options.engine.max_waiting, 0, 1000, "Requests that may wait for the running one.");
+  table.text(
+      "coordinator", &options.coordinator,
+      "HOST:PORT of the coordinator: it says whose keys may generate, and keeps the adapters that requests name. "
+      "Empty: everybody who can reach this service may, with inline adapters.");
+  table.text("coordinator_ca_file", &options.coordinator_tls.ca_file,
+             "Authority of the coordinator's certificate (PEM), or system; empty: no TLS.");
+  table.text("tls.certificate_file", &options.tls.certificate_file, "Certificate chain (PEM); empty: no TLS.");
+  table.text("tls.private_key_file", &options.tls.private_key_file, "Its private key (PEM).");
+  table.duration("shutdown_grace", &options.shutdown_grace, std::chrono::milliseconds(0), std::chrono::minutes(10),
+                 "Time that running requests have to end at shutdown.");
+  table.choice("log.level", &options.log_level, {"debug", "info", "warning", "error"},
+               "Least severity that is logged.");
+  table.choice("log.format", &options.log_format, {"text", "json"}, "One line per event on stderr.");
 }
-
-}  // namespace
 
 Status serve(const ServeOptions& options) {
   const StopSignals signals;
   ESP_ASSIGN(const auto engine, Engine::open(options.engine));
-  InferenceService service(engine.get(), {.fetch_adapter = fetch_from(options.coordinator), .scratch = {}});
+  InferenceServiceOptions service_options;
+  if (!options.coordinator.empty()) {
+    service_options.admit = admit_by(options.coordinator, options.coordinator_tls, options.allow_plaintext_remote);
+  }
+  InferenceService service(engine.get(), std::move(service_options));
   ServerOptions server_options;
   server_options.listen = options.listen;
+  server_options.tls = options.tls;
   server_options.allow_plaintext_remote = options.allow_plaintext_remote;
   server_options.max_receive_bytes = kMaxRequestBytes;
   ESP_ASSIGN(const auto server, RpcServer::start(server_options, {&service}));
   log_info("serving", {{"address", server->address()}, {"base", engine->base_name()}});
   signals.wait();
   log_info("stopping");
-  server->shutdown(kGrace);
+  server->shutdown(options.shutdown_grace);
   return absl::OkStatus();
 }
 

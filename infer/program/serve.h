@@ -1,18 +1,30 @@
 #pragma once
 
+#include <chrono>
 #include <string>
 
+#include "common/config.h"
 #include "common/status.h"
 #include "infer/engine.h"
+#include "rpc/tls.h"
 
 namespace espalier::infer {
 
+// Settings of `espalier-infer serve`; configs/infer.yaml documents each.
 struct ServeOptions {
-  EngineOptions engine;
-  std::string listen = "127.0.0.1:50061";
+  EngineOptions engine{.base = "models/nano"};
+  std::string listen = "127.0.0.1:7431";
   bool allow_plaintext_remote = false;
-  std::string coordinator;  // HOST:PORT where adapters named by artefact id are fetched; empty: inline only
+  ServerTls tls;
+  std::string coordinator;  // HOST:PORT; empty: everybody may generate, with inline adapters
+  ClientTls coordinator_tls;
+  std::chrono::milliseconds shutdown_grace = std::chrono::seconds(30);
+  std::string log_level = "info";
+  std::string log_format = "text";
 };
+
+// Rows of all settings, bound to `options`.
+void describe(ServeOptions& options, ConfigTable& table);
 
 // Loads the base, serves until SIGINT or SIGTERM, then lets running requests end for a while. Call it before any other
 // thread is started.

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/sha256.h"
 #include "infer/server/request_reader.h"
+#include "rpc/credentials.h"
 #include "rpc/status.h"
 
 namespace espalier::infer {
@@ -93,13 +94,27 @@ Status refusal(const std::vector<Fault>& faults) {
   return invalid_fields(fields);
 }
 
+std::string entry_of(const grpc::ServerContext& context, const char* name) {
+  const auto found = context.client_metadata().find(name);
+  if (found == context.client_metadata().end()) return "";
+  return {found->second.data(), found->second.size()};
+}
+
+CallerEntries caller_of(const grpc::ServerContext& context) {
+  return {entry_of(context, kAuthorizationEntry), entry_of(context, kTenantEntry)};
+}
+
 }  // namespace
 
-Status InferenceService::run(const v1::GenerateRequest& request, Writer& writer, std::stop_source& stop) {
+Status InferenceService::run(const CallerEntries& caller, const v1::GenerateRequest& request, Writer& writer,
+                             std::stop_source& stop) {
+  FetchAdapter fetch;
+  if (options_.admit) {
+    ESP_ASSIGN(fetch, options_.admit(caller));
+  }
   ESP_ASSIGN(const TempDir folder, TempDir::create("espalier-infer", options_.scratch));
   std::vector<Fault> faults;
-  ESP_ASSIGN(const GenerateRequest checked,
-             read_request(request, folder.path(), options_.fetch_adapter, stop.get_token(), faults));
+  ESP_ASSIGN(const GenerateRequest checked, read_request(request, folder.path(), fetch, stop.get_token(), faults));
   const GenerateHooks hooks = make_hooks(request.request_id(), engine_.base_name(), writer, stop);
   const auto assets = engine_.generate(checked, hooks, &faults);
   if (!faults.empty()) return refusal(faults);
@@ -113,7 +128,7 @@ grpc::Status InferenceService::Generate(grpc::ServerContext* context, const v1::
   std::stop_source stop;
   const CancelWatcher watcher(context, &stop);
   const auto start = std::chrono::steady_clock::now();
-  const Status status = run(*request, *writer, stop);
+  const Status status = run(caller_of(*context), *request, *writer, stop);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   log_info("generate", {{"code", absl::StatusCodeToString(status.code())}, {"seconds", seconds.count()}});
   return to_grpc(status);

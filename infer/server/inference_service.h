@@ -11,12 +11,22 @@
 
 namespace espalier::infer {
 
-// Puts the adapter artefact of this id into the given file. NOT_FOUND: there is none.
+// The metadata entries that a call names its caller with (rpc/credentials.h), as they came; empty: absent.
+struct CallerEntries {
+  std::string authorization;
+  std::string tenant;
+};
+
+// Puts the adapter artefact of this id into the given file. NOT_FOUND: the caller has none.
 using FetchAdapter =
     std::function<Status(const std::string& artefact_id, const std::filesystem::path& file, std::stop_token stop)>;
 
+// Lets a caller generate and gives the way to the adapters that the caller may use.
+// UNAUTHENTICATED, PERMISSION_DENIED; UNAVAILABLE: nobody could be asked.
+using Admit = std::function<Result<FetchAdapter>(const CallerEntries& caller)>;
+
 struct InferenceServiceOptions {
-  FetchAdapter fetch_adapter;     // absent: adapters must come inline
+  Admit admit;                    // absent: everybody who can reach the service, adapters inline only
   std::filesystem::path scratch;  // for adapters of running requests; empty: the system's temporary folder
 };
 
@@ -34,7 +44,8 @@ class InferenceService final : public v1::InferenceService::Service {
                         grpc::ServerWriter<v1::GenerateEvent>* writer) override;
 
  private:
-  Status run(const v1::GenerateRequest& request, grpc::ServerWriter<v1::GenerateEvent>& writer, std::stop_source& stop);
+  Status run(const CallerEntries& caller, const v1::GenerateRequest& request,
+             grpc::ServerWriter<v1::GenerateEvent>& writer, std::stop_source& stop);
 
   Engine& engine_;
   InferenceServiceOptions options_;

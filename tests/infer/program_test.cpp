@@ -53,6 +53,24 @@ TEST_F(ProgramTest, WritesTheObjectAndItsVoxels) {
   EXPECT_EQ(arrays->at("coords").shape.at(1), 3);
 }
 
+TEST_F(ProgramTest, TheShippedSettingsAreTheDefaults) {
+  ASSERT_EQ(run({"serve", "--print-config"}), kExitOk) << errors_;
+  const std::string defaults = printed_;
+  ASSERT_EQ(run({"serve", "--config", ESP_SOURCE_DIR "/configs/infer.yaml", "--print-config"}), kExitOk) << errors_;
+  EXPECT_EQ(printed_, defaults);
+}
+
+TEST_F(ProgramTest, FlagsOfTheServiceOverrideItsFile) {
+  ASSERT_TRUE(write_file_atomic(path("infer.yaml"), "listen: \"127.0.0.1:1\"\nmax_waiting: 3\n").ok());
+  ASSERT_EQ(run({"serve", "--config", path("infer.yaml"), "--max-waiting", "4", "--bf16", "--print-config"}), kExitOk);
+  EXPECT_THAT(printed_, HasSubstr("listen: \"127.0.0.1:1\""));
+  EXPECT_THAT(printed_, HasSubstr("max_waiting: 4"));
+  EXPECT_THAT(printed_, HasSubstr("bfloat16: true"));
+  ASSERT_TRUE(write_file_atomic(path("infer.yaml"), "listne: x\n").ok());
+  EXPECT_EQ(run({"serve", "--config", path("infer.yaml"), "--print-config"}), kExitInvalid);
+  EXPECT_THAT(errors_, HasSubstr("listne"));
+}
+
 TEST_F(ProgramTest, NumbersTheFilesOfSeveralSamples) {
   ASSERT_EQ(run({"--base", path("base"), "--image", path("in.png"), "-o", path("out.glb"), "--samples", "2"}), kExitOk);
   EXPECT_TRUE(std::filesystem::exists(path("out_0.glb")));

@@ -42,12 +42,11 @@ class InferenceServiceTest : public ::testing::Test {
   void SetUp() override {
     InferenceServiceOptions options;
     options.scratch = folder_->path();
-    options.fetch_adapter = [this](const std::string& id, const std::filesystem::path& file,
-                                   std::stop_token stop) -> Status {
-      if (id == "art_slow") return fetch_until_stopped(stop);
-      if (id != "art_good") return absl::NotFoundError("no artefact " + id);
-      ESP_ASSIGN(const std::string bytes, read_file(adapter_file()));
-      return write_file_atomic(file, bytes);
+    options.admit = [this](const CallerEntries& caller) -> Result<FetchAdapter> {
+      if (caller.authorization == "Key key_stranger:x") return absl::PermissionDeniedError("no role");
+      return FetchAdapter([this](const std::string& id, const std::filesystem::path& file, std::stop_token stop) {
+        return fetch(id, file, stop);
+      });
     };
     service_ = std::make_unique<InferenceService>(engine_, options);
     ServerOptions server_options;
@@ -57,6 +56,13 @@ class InferenceServiceTest : public ::testing::Test {
     server_ = *std::move(server);
     channel_ = make_channel(server_->address());
     stub_ = v1::InferenceService::NewStub(channel_);
+  }
+
+  Status fetch(const std::string& id, const std::filesystem::path& file, const std::stop_token& stop) {
+    if (id == "art_slow") return fetch_until_stopped(stop);
+    if (id != "art_good") return absl::NotFoundError("no artefact " + id);
+    ESP_ASSIGN(const std::string bytes, read_file(adapter_file()));
+    return write_file_atomic(file, bytes);
   }
 
   Status fetch_until_stopped(const std::stop_token& stop) {
@@ -140,6 +146,15 @@ TEST_F(InferenceServiceTest, TakesAdaptersInlineAndByArtefact) {
   ASSERT_TRUE(inline_answer.status.ok()) << inline_answer.status;
   EXPECT_NE(inline_answer.file, plain.file);
   EXPECT_EQ(inline_answer.file, id_answer.file);
+}
+
+TEST_F(InferenceServiceTest, RefusesWhomTheGateRefuses) {
+  ChannelSecurity stranger;
+  stranger.key = Credentials{"key_stranger", "x"};
+  stub_ = v1::InferenceService::NewStub(*open_channel(server_->address(), stranger));
+  const Answer answer = call(request());
+  EXPECT_TRUE(absl::IsPermissionDenied(answer.status)) << answer.status;
+  EXPECT_TRUE(answer.events.empty());
 }
 
 TEST_F(InferenceServiceTest, NamesEveryFaultyFieldAtOnce) {
