@@ -151,7 +151,7 @@ class Supervision {
   void tick() {
     tick_.expires_after(std::chrono::milliseconds(500));
     tick_.async_wait([this](const boost::system::error_code& error) {
-      if (error) return;
+      if (error || reaped_) return;  // a tick that was due already is not cancelled any more
       observer_.on_tick();
       tick();
     });

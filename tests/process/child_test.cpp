@@ -81,6 +81,12 @@ TEST(RunChild, KillsWhatDoesNotListen) {
 
 TEST(RunChild, DoesNotWaitForGrandchildren) { EXPECT_EQ(run_script("sleep 600 & exit 0").exit.code, 0); }
 
+TEST(RunChild, EndsWhenATickIsDueInTheSameMoment) {
+  // While the observer is busy the child ends and the next tick becomes due: both are found at once.
+  const auto busy = [](std::string_view) { std::this_thread::sleep_for(std::chrono::milliseconds(600)); };
+  EXPECT_EQ(run_script("echo x >&$0", {}, std::chrono::seconds(5), busy).exit.code, 0);
+}
+
 TEST(RunChild, GivesTheChildNothingOfOurEnvironment) {
   ::setenv("ESPALIER_SECRET", "s3cret", 1);
   EXPECT_THAT(run_script("echo \"[$ESPALIER_SECRET]\"").logs, ElementsAre("[]"));
