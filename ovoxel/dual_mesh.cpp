@@ -92,22 +92,28 @@ std::vector<std::vector<Quad>> quads_of(const DualGridView& dual, const VoxelInd
   return out;
 }
 
-// Whether triangle (0, 1, 2) has an area in float32, by the reference's expression: twice its normal, multiplied.
-bool has_area(const Vec3& a, const Vec3& b, const Vec3& c) {
-  float square = 0;
+// (b - a) x (d - c) as PyTorch rounds it on a CPU: the first product of each component is fused into the difference.
+Vec3 fused_cross(const Vec3& a, const Vec3& b, const Vec3& c, const Vec3& d) {
+  Vec3 out{};
   for (size_t i = 0; i < 3; ++i) {
     const size_t j = (i + 1) % 3, k = (i + 2) % 3;
-    const float from_a = (b[j] - a[j]) * (c[k] - a[k]) - (b[k] - a[k]) * (c[j] - a[j]);
-    const float from_b = (c[j] - b[j]) * (a[k] - b[k]) - (c[k] - b[k]) * (a[j] - b[j]);
-    square += from_a * from_b;
+    out[i] = std::fma(b[j] - a[j], d[k] - c[k], -((b[k] - a[k]) * (d[j] - c[j])));
   }
-  return std::abs(square) > 0;
+  return out;
+}
+
+// How well two triangles align, as the reference measures it. It means (0, 1, 2) and (2, 1, 3) but takes the columns
+// of its table of triangles one by one, so the second has `d` where a corner of its own should be.
+float alignment(const Vec3& a, const Vec3& b, const Vec3& c, const Vec3& d) {
+  const Vec3 first = fused_cross(a, b, a, c), second = fused_cross(b, c, b, d);
+  return std::abs(first[0] * second[0] + first[1] * second[1] + first[2] * second[2]);
 }
 
 bool cut_along_02(const DualGridView& dual, const std::vector<Vec3>& positions, const Quad& q) {
   const auto& w = dual.split_weights;
   if (!w.empty()) return w[q[0]] * w[q[2]] > w[q[1]] * w[q[3]];
-  return has_area(positions[q[0]], positions[q[1]], positions[q[2]]);
+  const auto at = [&](size_t corner) -> const Vec3& { return positions[q[corner]]; };
+  return alignment(at(0), at(1), at(2), at(0)) > alignment(at(0), at(1), at(3), at(3));
 }
 
 Vec3 center_of(const DualGridView& dual, const std::vector<Vec3>& positions, const Quad& q) {
