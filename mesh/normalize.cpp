@@ -33,7 +33,7 @@ Result<Normalization> normalize(Scene& scene) {
     map.center[a] = (box.min[a] + box.max[a]) / 2;
     side = std::max(side, box.max[a] - box.min[a]);
   }
-  map.scale = kNormalizedSide / side;
+  map.scale = 1 / side * kNormalizedSide;  // in this order: PyTorch divides a number by a tensor so
   if (!(side > 0) || !std::isfinite(map.scale) || !std::isfinite(side)) {
     return absl::InvalidArgumentError("EMPTY_MESH: the bounding box has no extent");
   }
