@@ -33,6 +33,7 @@ void Scheduler::give_out() {
   do {
     woken_ = false;
     while (parts_.clock.now_us() >= give_out_after_us_) {
+      if (!read_again()) break;
       const std::vector<Start> starts = choose();
       if (starts.empty()) break;
       Effects effects;
@@ -51,10 +52,21 @@ void Scheduler::give_out() {
         continue;
       }
       log_error("tasks not given out", {{"err", status.ToString()}});
+      picture_is_stale_ = true;  // what was chosen has left the queue
       give_out_after_us_ = parts_.clock.now_us() + kPauseAfterFaultUs;
-      if (const Status loaded = load(); !loaded.ok()) log_error("queue not read", {{"err", loaded.ToString()}});
     }
   } while (woken_);
+}
+
+// Whether the picture of waiting and running work is that of the database.
+bool Scheduler::read_again() {
+  if (!picture_is_stale_) return true;
+  const Status loaded = load();
+  picture_is_stale_ = !loaded.ok();
+  if (loaded.ok()) return true;
+  log_error("queue not read", {{"err", loaded.ToString()}});
+  give_out_after_us_ = parts_.clock.now_us() + kPauseAfterFaultUs;
+  return false;
 }
 
 // Takes what fits out of the queue, as if it ran already.

@@ -149,6 +149,7 @@ class Scheduler {
 
   // Starts what fits. The caller holds mutex_.
   void give_out();
+  bool read_again();
   std::vector<Seat> seats() const;
   std::vector<Start> choose();
   Status begin(soci::session& sql, const Start& start, Effects& effects);
@@ -165,12 +166,13 @@ class Scheduler {
   const BaseConfig base_;
   const SchedulingConfig scheduling_;
 
-  std::mutex mutex_;  // guards the six below; taken before queue_mutex_
+  std::mutex mutex_;  // guards the seven below; taken before queue_mutex_
   uint64_t next_ticket_ = 1;
   std::map<uint64_t, Worker> workers_;       // attached, by ticket
   std::map<std::string, uint64_t> tickets_;  // by worker id
   Roster roster_;
   long long give_out_after_us_ = 0;  // a pause after the database failed
+  bool picture_is_stale_ = false;    // and what was read from it before is not true any more
   long long shares_read_us_ = 0;
 
   std::mutex queue_mutex_;  // guards the four below
