@@ -160,9 +160,8 @@ struct Coordinator::Parts {
     artefacts = std::make_unique<ArtefactLibrary>(*database, *blobs, config.limits, clock);
     removal = std::make_unique<RemovalDesk>(*database, *artefacts, clock);
     sweeper = std::make_unique<Sweeper>(*database, *artefacts, config.retention, clock);
-    scheduler =
-        std::make_unique<Scheduler>(Scheduler::Parts{*database, *artefacts, changes, clock}, config.lease, config.base,
-                                    config.scheduling);
+    scheduler = std::make_unique<Scheduler>(Scheduler::Parts{*database, *artefacts, changes, clock}, config.lease,
+                                            config.base, config.scheduling);
     desk = std::make_unique<JobDesk>(JobDesk::Parts{*database, *scheduler, clock}, config.base, config.lease, prices);
     job_service = std::make_unique<JobServiceHandler>(*gate, *desk, *removal, changes);
     artefact_service = std::make_unique<ArtefactServiceHandler>(*gate, *database, *artefacts, *removal);
@@ -177,8 +176,8 @@ struct Coordinator::Parts {
     const ServerOptions options{
         .listen = config.listen, .tls = config.tls, .allow_plaintext_remote = config.allow_plaintext_remote};
     ESP_ASSIGN(server, RpcServer::start(options, {job_service.get(), artefact_service.get(), dataset_service.get(),
-                                                  adapter_service.get(), worker_service.get(),
-                                                  tenant_service.get(), billing_service.get()}));
+                                                  adapter_service.get(), worker_service.get(), tenant_service.get(),
+                                                  billing_service.get()}));
     tickers.push_back(std::make_unique<Ticker>(kTick, [this] { scheduler->tick(); }));
     tickers.push_back(std::make_unique<Ticker>(kMetricsPeriod, [this] { monitor->update(); }));
     tickers.push_back(std::make_unique<Ticker>(config.retention.interval, [this] { sweep(*sweeper); }));

@@ -295,8 +295,7 @@ Status Lifecycle::settle_trained(JobRecord& job, const std::vector<TaskRecord>& 
 }
 
 Status Lifecycle::charge(JobRecord& job) {
-  const bool some_succeeded =
-      job.state == v1::JOB_STATE_SUCCEEDED || job.state == v1::JOB_STATE_PARTIALLY_SUCCEEDED;
+  const bool some_succeeded = job.state == v1::JOB_STATE_SUCCEEDED || job.state == v1::JOB_STATE_PARTIALLY_SUCCEEDED;
   const bool pays_cancelled =
       job.state == v1::JOB_STATE_CANCELLED && job.prices.cancel_policy == billing::kCancelCompletedStages;
   if ((some_succeeded || pays_cancelled) && !job.dataset_id.empty()) {

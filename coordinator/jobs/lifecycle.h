@@ -26,8 +26,9 @@ struct WorkChange {
 //
 // Rules: prepare once, then all denoisers on their own. A task that fails is tried again after a pause that doubles,
 // up to the limit. When the last task has ended the job ends: SUCCEEDED with every adapter, PARTIALLY_SUCCEEDED with
-// some, FAILED with none. A failed job costs nothing, a cancelled one what the price list says. A preparation may be shared out to shards, which a
-// merge joins; the members of a gang share one attempt, which is lost when one of them is.
+// some, FAILED with none. A failed job costs nothing, a cancelled one what the price list says. A preparation may be
+// shared out to shards, which a merge joins; the members of a gang share one attempt, which is lost when one of them
+// is.
 class Lifecycle {
  public:
   Lifecycle(soci::session& sql, const LeaseConfig& leases, const std::string& base_name, long long now_us)

@@ -15,7 +15,8 @@ class DatasetServiceHandler final : public v1::DatasetService::Service {
       : gate_(gate), database_(database), removal_(removal) {}
   grpc::Status GetDataset(grpc::ServerContext*, const v1::GetDatasetRequest*, v1::GetDatasetResponse*) override;
   grpc::Status ListDatasets(grpc::ServerContext*, const v1::ListDatasetsRequest*, v1::ListDatasetsResponse*) override;
-  grpc::Status DeleteDataset(grpc::ServerContext*, const v1::DeleteDatasetRequest*, v1::DeleteDatasetResponse*) override;
+  grpc::Status DeleteDataset(grpc::ServerContext*, const v1::DeleteDatasetRequest*,
+                             v1::DeleteDatasetResponse*) override;
 
  private:
   Gate& gate_;
@@ -29,7 +30,8 @@ class AdapterServiceHandler final : public v1::AdapterService::Service {
       : gate_(gate), database_(database), removal_(removal) {}
   grpc::Status GetAdapter(grpc::ServerContext*, const v1::GetAdapterRequest*, v1::GetAdapterResponse*) override;
   grpc::Status ListAdapters(grpc::ServerContext*, const v1::ListAdaptersRequest*, v1::ListAdaptersResponse*) override;
-  grpc::Status DeleteAdapter(grpc::ServerContext*, const v1::DeleteAdapterRequest*, v1::DeleteAdapterResponse*) override;
+  grpc::Status DeleteAdapter(grpc::ServerContext*, const v1::DeleteAdapterRequest*,
+                             v1::DeleteAdapterResponse*) override;
 
  private:
   Gate& gate_;

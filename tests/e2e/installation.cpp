@@ -78,7 +78,8 @@ Output Installation::espalier(std::vector<std::string> arguments,
                               const std::function<void(const std::string&)>& on_line) const {
   arguments.insert(arguments.begin(), "espalier");
   return run_program(
-      arguments, {"ESPALIER_COORDINATOR=" + services_->coordinator(), "ESPALIER_INFERENCE=" + services_->inference(),
+      arguments,
+      {"ESPALIER_COORDINATOR=" + services_->coordinator(), "ESPALIER_INFERENCE=" + services_->inference(),
        "ESPALIER_KEY_FILE=" + services_->key_file().string()},
       on_line);
 }
