@@ -9,6 +9,7 @@
 #include "absl/strings/strip.h"
 #include "coordinator/tenants/audit_log.h"
 #include "rpc/credentials.h"
+#include "rpc/metadata.h"
 #include "rpc/roles.h"
 #include "rpc/tls.h"
 
@@ -17,12 +18,6 @@ namespace {
 
 // Wrong or unknown keys from one address: these many at once, then these many a second.
 constexpr TokenBuckets::Rate kFailureRate{.per_second = 5, .burst = 50};
-
-std::string metadata_entry(const grpc::ServerContext& context, const char* name) {
-  const auto& entries = context.client_metadata();
-  const auto found = entries.find(name);
-  return found == entries.end() ? "" : std::string(found->second.data(), found->second.size());
-}
 
 // "ipv4:10.0.0.7:51234" without the port.
 std::string address_of(const grpc::ServerContext& context) {

@@ -10,6 +10,7 @@
 #include "common/sha256.h"
 #include "infer/server/request_reader.h"
 #include "rpc/credentials.h"
+#include "rpc/metadata.h"
 #include "rpc/status.h"
 
 namespace espalier::infer {
@@ -94,14 +95,8 @@ Status refusal(const std::vector<Fault>& faults) {
   return invalid_fields(fields);
 }
 
-std::string entry_of(const grpc::ServerContext& context, const char* name) {
-  const auto found = context.client_metadata().find(name);
-  if (found == context.client_metadata().end()) return "";
-  return {found->second.data(), found->second.size()};
-}
-
 CallerEntries caller_of(const grpc::ServerContext& context) {
-  return {entry_of(context, kAuthorizationEntry), entry_of(context, kTenantEntry)};
+  return {metadata_entry(context, kAuthorizationEntry), metadata_entry(context, kTenantEntry)};
 }
 
 }  // namespace

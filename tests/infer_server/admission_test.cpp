@@ -7,24 +7,20 @@
 #include "espalier/v1/artefacts.grpc.pb.h"
 #include "espalier/v1/tenants.grpc.pb.h"
 #include "rpc/credentials.h"
+#include "rpc/metadata.h"
 #include "rpc/server.h"
 #include "rpc/status.h"
 
 namespace espalier::infer {
 namespace {
 
-std::string entry(const grpc::ServerContext& context, const char* name) {
-  const auto found = context.client_metadata().find(name);
-  return found == context.client_metadata().end() ? "" : std::string(found->second.data(), found->second.size());
-}
-
 // A coordinator that knows three keys.
 class Tenants final : public v1::TenantService::Service {
  public:
   grpc::Status GetCaller(grpc::ServerContext* context, const v1::GetCallerRequest*,
                          v1::GetCallerResponse* response) override {
-    const std::string authorization = entry(*context, kAuthorizationEntry);
-    tenant = entry(*context, kTenantEntry);
+    const std::string authorization = metadata_entry(*context, kAuthorizationEntry);
+    tenant = metadata_entry(*context, kTenantEntry);
     if (authorization == "Key key_reader:r") {
       response->set_role(v1::ROLE_READ);
     } else if (authorization == "Key key_worker:w") {
@@ -43,7 +39,7 @@ class Artefacts final : public v1::ArtefactService::Service {
  public:
   grpc::Status Download(grpc::ServerContext* context, const v1::DownloadRequest*,
                         grpc::ServerWriter<v1::DownloadResponse>*) override {
-    authorization = entry(*context, kAuthorizationEntry);
+    authorization = metadata_entry(*context, kAuthorizationEntry);
     return to_grpc(absl::NotFoundError("no such artefact"));
   }
   std::string authorization;
