@@ -99,9 +99,9 @@ at::Tensor joint_loss(const Networks& networks, const Data& data, std::span<cons
     latents.push_back((views.mirrored[i] ? data.mirrored_latents : data.latents)[samples[i].item]);
   }
   train::FlowTask task;
-  task.latents = [&](std::span<const train::SampleRef>) { return at::stack(latents); };
+  task.samples = [&](std::span<const train::SampleRef>) { return train::dense_samples(at::stack(latents)); };
   task.conditions = [&](std::span<const train::SampleRef>) { return tokens; };
-  task.predict = [&](const at::Tensor& x, const at::Tensor& t, const at::Tensor& condition) {
+  task.predict = [&](const train::FlowSamples&, const at::Tensor& x, const at::Tensor& t, const at::Tensor& condition) {
     return networks.flow->forward(x, t, condition);
   };
   task.time = train::TimeDistribution::logit_normal(1, 1);

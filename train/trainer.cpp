@@ -57,7 +57,7 @@ class AdapterTraining {
   Status make_adapter();
   FlowTask flow_task();
   at::Tensor encode(int64_t item, int64_t view);
-  at::Tensor latents_of(std::span<const SampleRef> samples);
+  FlowSamples latents_of(std::span<const SampleRef> samples);
   LoopConfig loop_config() const;
   LoopHooks hooks(Collective& collective);
   ValidationReport validation_loss(Collective& collective);
@@ -144,15 +144,15 @@ at::Tensor AdapterTraining::encode(int64_t item, int64_t view) {
   return encoder_->forward(pixels).squeeze(0).to(flow_->config().dtype);  // [L, W]
 }
 
-at::Tensor AdapterTraining::latents_of(std::span<const SampleRef> samples) {
+FlowSamples AdapterTraining::latents_of(std::span<const SampleRef> samples) {
   std::vector<at::Tensor> latents;
   for (const auto& sample : samples) latents.push_back(data_->latent(sample.item));
-  return at::stack(latents).to(device_);
+  return dense_samples(at::stack(latents).to(device_));
 }
 
 FlowTask AdapterTraining::flow_task() {
   FlowTask task;
-  task.latents = [this](std::span<const SampleRef> samples) { return latents_of(samples); };
+  task.samples = [this](std::span<const SampleRef> samples) { return latents_of(samples); };
   task.conditions = [this](std::span<const SampleRef> samples) {
     std::vector<at::Tensor> tokens;
     for (const auto& sample : samples) {
@@ -162,7 +162,7 @@ FlowTask AdapterTraining::flow_task() {
     }
     return at::stack(tokens);
   };
-  task.predict = [this](const at::Tensor& x, const at::Tensor& t, const at::Tensor& condition) {
+  task.predict = [this](const FlowSamples&, const at::Tensor& x, const at::Tensor& t, const at::Tensor& condition) {
     return flow_->forward(x, t, condition);
   };
   task.time = stage_.time;
@@ -180,11 +180,13 @@ ValidationReport AdapterTraining::validation_loss(Collective& collective) {
     }
     return at::stack(tokens);
   };
-  std::vector<SampleRef> samples;
+  std::vector<std::vector<SampleRef>> calls;
+  const auto batch = static_cast<size_t>(loop_config().micro_batch);
   for (size_t i = 0; i < validation_views_.size(); ++i) {
-    samples.push_back({0, static_cast<int64_t>(i), validation_views_[i].item});
+    if (i % batch == 0) calls.emplace_back();
+    calls.back().push_back({0, static_cast<int64_t>(i), validation_views_[i].item});
   }
-  return fixed_noise_loss(task, samples, loop_config().micro_batch, collective, device_);
+  return fixed_noise_loss(task, calls, collective, device_);
 }
 
 LoopConfig AdapterTraining::loop_config() const {

@@ -12,8 +12,10 @@
 #include "nn/lora/adapter_file.h"
 #include "nn/networks/slat_flow.h"
 #include "nn/networks/ss_flow.h"
+#include "nn/sparse/sparse_tensor.h"
 #include "tests/golden/golden.h"
 #include "train/adamw.h"
+#include "train/denoiser.h"
 #include "train/flat_parameters.h"
 #include "train/flow_loss.h"
 #include "train/grad_clipper.h"
@@ -29,96 +31,86 @@ Result<TensorMap> load(const Case& c, const std::string& file) {
   return opened.tensors();
 }
 
-// The denoiser of a case, dense (sparse structure) or sparse (geometry, texture), with one face.
-class Denoiser {
- public:
-  static Result<Denoiser> create(const Case& c) {
-    ESP_ASSIGN(const auto config, nn::FlowConfig::parse(c.description.at("model")));
-    ESP_ASSIGN(const auto base, load(c, "base.safetensors"));
-    Denoiser denoiser;
-    denoiser.weights_ = nn::detach_copy(base);
-    if (c.description.at("stage") == "sparse_structure") {
-      ESP_ASSIGN(denoiser.dense_, nn::SparseStructureFlow::create(config, denoiser.weights_));
-    } else {
-      ESP_ASSIGN(denoiser.sparse_, nn::SLatFlow::create(config, denoiser.weights_));
-    }
-    return denoiser;
-  }
-
-  // x like the latent; t [B] times 1000.
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& cond, const at::Tensor& coords,
-                     const at::Tensor& concat) const {
-    if (dense_) return dense_->forward(x, t, cond);
-    auto sparse = nn::SparseTensor::create(x, coords, t.size(0));
-    TORCH_CHECK(sparse.ok(), std::string(sparse.status().message()));
-    return sparse_->forward(*sparse, t, cond, concat);
-  }
-  const TensorMap& parameters() const { return dense_ ? dense_->parameters() : sparse_->parameters(); }
-  nn::LoraTargets lora_targets() { return dense_ ? dense_->lora_targets() : sparse_->lora_targets(); }
-
- private:
-  TensorMap weights_;
-  std::unique_ptr<nn::SparseStructureFlow> dense_;
-  std::unique_ptr<nn::SLatFlow> sparse_;
+// The denoiser of a case with its weights.
+struct Network {
+  TensorMap weights;
+  std::unique_ptr<train::Denoiser> denoiser;
 };
+
+Result<Network> load_network(const Case& c) {
+  ESP_ASSIGN(const auto config, nn::FlowConfig::parse(c.description.at("model")));
+  ESP_ASSIGN(const auto base, load(c, "base.safetensors"));
+  Network network{nn::detach_copy(base), nullptr};
+  if (c.description.at("stage") == "sparse_structure") {
+    ESP_ASSIGN(auto flow, nn::SparseStructureFlow::create(config, network.weights));
+    network.denoiser = train::make_denoiser(std::move(flow));
+  } else {
+    ESP_ASSIGN(auto flow, nn::SLatFlow::create(config, network.weights));
+    network.denoiser = train::make_denoiser(std::move(flow));
+  }
+  return network;
+}
+
+train::FlowTask flow_task(const train::Denoiser& denoiser, double sigma_min) {
+  train::FlowTask task;
+  task.predict = [&denoiser](const auto& samples, const auto& x, const auto& t, const auto& condition) {
+    return denoiser.predict(samples, x, t, condition);
+  };
+  task.sigma_min = sigma_min;
+  return task;
+}
 
 // The inputs of one micro-batch with its recorded random draws.
 struct MicroBatch {
-  at::Tensor x0, cond, coords, concat, noise, t, drop;
+  train::FlowSamples samples;
+  train::FlowDraws draws;
+  at::Tensor cond;
 
   static MicroBatch of(const TensorMap& inputs, int step, int index, double p_uncond) {
     const auto get = [&](const std::string& name) {
       const auto found = inputs.find(name);
       return found == inputs.end() ? at::Tensor() : found->second;
     };
-    const auto data = absl::StrCat("mb", index, "."), draws = absl::StrCat("step", step, ".mb", index, ".");
-    return {get(data + "x0"),
-            get(data + "cond"),
-            get(data + "coords"),
-            get(data + "concat_cond"),
-            get(draws + "noise"),
-            get(draws + "t"),
-            get(draws + "drop_u") < p_uncond};
+    const auto data = absl::StrCat("mb", index, "."), drawn = absl::StrCat("step", step, ".mb", index, ".");
+    MicroBatch batch{train::dense_samples(get(data + "x0")),
+                     {get(drawn + "noise"), get(drawn + "t"), get(drawn + "drop_u") < p_uncond},
+                     get(data + "cond")};
+    if (const auto coords = get(data + "coords"); coords.defined()) {
+      const auto sparse = nn::SparseTensor::create(batch.samples.x0, coords, batch.draws.t.size(0));
+      TORCH_CHECK(sparse.ok(), std::string(sparse.status().message()));
+      batch.samples = {sparse->feats, sparse->offsets, sparse->coords, get(data + "concat_cond")};
+    }
+    return batch;
   }
-  // [n] for a dense latent, [T] for a sparse one: all tokens of a sample share its time.
-  at::Tensor row_times() const { return coords.defined() ? t.index_select(0, coords.select(1, 0)) : t; }
-  at::Tensor x_t(double sigma_min) const { return train::noised(x0, noise, row_times(), sigma_min); }
+  at::Tensor used_cond() const { return train::drop_condition(cond, draws.drop); }
 };
 
-at::Tensor predict(const Denoiser& denoiser, const MicroBatch& batch, const at::Tensor& cond, double sigma_min) {
-  return denoiser.forward(batch.x_t(sigma_min), batch.t * train::kTimeScale, cond, batch.coords, batch.concat);
-}
-
-at::Tensor loss_of(const Denoiser& denoiser, const MicroBatch& batch, double sigma_min) {
-  const auto cond = train::drop_condition(batch.cond, batch.drop);
-  return at::mse_loss(predict(denoiser, batch, cond, sigma_min), train::flow_target(batch.x0, batch.noise, sigma_min));
-}
-
 Status run_loss(const Case& c, Report& report) {
-  ESP_ASSIGN(auto denoiser, Denoiser::create(c));
+  ESP_ASSIGN(auto network, load_network(c));
   ESP_ASSIGN(const auto inputs, load(c, "inputs.safetensors"));
   ESP_ASSIGN(const auto expected, load(c, "expected.safetensors"));
-  const double sigma_min = c.description.at("sigma_min");
   const double forward_abs = c.description.at("tolerance").at("forward_abs");
   const double gradient_rel = c.description.at("tolerance").at("grad_rel_to_max");
+  auto task = flow_task(*network.denoiser, c.description.at("sigma_min"));
   const auto batch = MicroBatch::of(inputs, 0, 0, c.description.at("p_uncond"));
-  const auto cond = train::drop_condition(batch.cond, batch.drop);
+  const auto target = train::flow_target(batch.samples.x0, batch.draws.noise, task.sigma_min);
+  task.predict = [&, predict = task.predict](const auto& samples, const auto& x, const auto& t, const auto& cond) {
+    report.compare("x_t", x, expected.at("x_t"), forward_abs, 0);
+    report.compare("t_model", t, expected.at("t_model"), 1e-3, 0);
+    report.compare("cond_used", cond, expected.at("cond_used"), 0, 0);
+    const auto prediction = predict(samples, x, t, cond);
+    report.compare("pred", prediction.detach(), expected.at("pred"), forward_abs, 0);
+    return prediction;
+  };
 
-  auto parameters = denoiser.parameters();
-  nn::require_gradients(parameters);
-  const auto prediction = predict(denoiser, batch, cond, sigma_min);
-  const auto target = train::flow_target(batch.x0, batch.noise, sigma_min);
-  const auto loss = at::mse_loss(prediction, target);
+  nn::require_gradients(network.weights);
+  const auto loss = train::flow_loss(task, batch.samples, batch.draws, batch.used_cond());
   loss.backward();
 
-  report.compare("x_t", batch.x_t(sigma_min), expected.at("x_t"), forward_abs, 0);
-  report.compare("t_model", batch.t * train::kTimeScale, expected.at("t_model"), 1e-3, 0);
-  report.compare("cond_used", cond, expected.at("cond_used"), 0, 0);
-  report.compare("pred", prediction.detach(), expected.at("pred"), forward_abs, 0);
   report.compare("target", target, expected.at("target"), forward_abs, 0);
   report.compare("loss", loss.item<double>(), c.description.at("loss").get<double>(), forward_abs);
   double square = 0;
-  for (const auto& [name, parameter] : parameters) {
+  for (const auto& [name, parameter] : network.weights) {
     const auto gradient = parameter.grad().defined() ? parameter.grad() : at::zeros_like(parameter);
     square += gradient.to(torch::kFloat64).square().sum().item<double>();
     const auto want = expected.find("grad." + name);
@@ -140,11 +132,11 @@ at::Tensor slice_of(const at::Tensor& flat, const train::FlatParameters::Slice& 
 // Replays the recorded steps of a LoRA training with our optimizer.
 class LoraReplay {
  public:
-  LoraReplay(const Case& c, Denoiser denoiser, nn::LoraAdapter adapter, TensorMap inputs)
+  LoraReplay(const Case& c, Network network, nn::LoraAdapter adapter, TensorMap inputs)
       : description_(c.description),
         tolerance_(c.description.at("tolerance")),
-        sigma_min_(c.description.at("sigma_min")),
-        denoiser_(std::move(denoiser)),
+        network_(std::move(network)),
+        task_(flow_task(*network_.denoiser, c.description.at("sigma_min"))),
         adapter_(std::move(adapter)),
         inputs_(std::move(inputs)),
         flat_(parameters()),
@@ -159,14 +151,14 @@ class LoraReplay {
     at::NoGradGuard no_grad;
     nn::AdapterScope scope;
     if (scale) {
-      ESP_ASSIGN(scope, nn::AdapterScope::attach(adapter_, denoiser_.lora_targets(), *scale));
+      ESP_ASSIGN(scope, nn::AdapterScope::attach(adapter_, network_.denoiser->lora_targets(), *scale));
     }
     const auto batch = micro_batch(0, 0);
-    return predict(denoiser_, batch, batch.cond, sigma_min_);
+    return train::flow_velocity(task_, batch.samples, batch.draws, batch.cond);
   }
 
   Status train(Report& report, const TensorMap& after_first_step) {
-    ESP_ASSIGN(const auto scope, nn::AdapterScope::attach(adapter_, denoiser_.lora_targets()));
+    ESP_ASSIGN(const auto scope, nn::AdapterScope::attach(adapter_, network_.denoiser->lora_targets()));
     train::AdaptiveGradClipper clipper(description_.at("grad_clip_max_norm"));
     const int steps = description_.at("steps"), micro_batches = description_.at("micro_batches");
     const double rate = description_.at("optimizer").at("lr");
@@ -174,7 +166,8 @@ class LoraReplay {
       flat_.zero_gradient();
       double total = 0;
       for (int i = 0; i < micro_batches; ++i) {
-        const auto loss = loss_of(denoiser_, micro_batch(step, i), sigma_min_) / micro_batches;
+        const auto batch = micro_batch(step, i);
+        const auto loss = train::flow_loss(task_, batch.samples, batch.draws, batch.used_cond()) / micro_batches;
         loss.backward();
         total += loss.item<double>();
       }
@@ -212,7 +205,7 @@ class LoraReplay {
   }
 
   void compare_merged(Report& report, const TensorMap& merged) {
-    const auto targets = denoiser_.lora_targets();
+    const auto targets = network_.denoiser->lora_targets();
     for (const auto& [name, want] : merged) {
       const auto module = name.substr(0, name.size() - std::string_view(".weight").size());
       const auto pair = adapter_.modules.find(module);
@@ -231,7 +224,7 @@ class LoraReplay {
   Result<at::Tensor> merged_output() {
     at::NoGradGuard no_grad;
     std::vector<std::pair<nn::Linear*, at::Tensor>> pristine;
-    auto targets = denoiser_.lora_targets();
+    auto targets = network_.denoiser->lora_targets();
     for (const auto& [module, pair] : adapter_.modules) {
       auto* layer = targets.at(module);
       pristine.emplace_back(layer, layer->weight);
@@ -277,8 +270,8 @@ class LoraReplay {
 
   const json& description_;
   const json& tolerance_;
-  double sigma_min_;
-  Denoiser denoiser_;
+  Network network_;
+  train::FlowTask task_;
   nn::LoraAdapter adapter_;
   TensorMap inputs_;
   train::FlatParameters flat_;
@@ -287,8 +280,8 @@ class LoraReplay {
 };
 
 Status run_lora(const Case& c, Report& report) {
-  ESP_ASSIGN(auto denoiser, Denoiser::create(c));
-  ESP_ASSIGN(auto file, nn::read_adapter(c.folder, denoiser.lora_targets()));
+  ESP_ASSIGN(auto network, load_network(c));
+  ESP_ASSIGN(auto file, nn::read_adapter(c.folder, network.denoiser->lora_targets()));
   ESP_ASSIGN(auto inputs, load(c, "inputs.safetensors"));
   ESP_ASSIGN(const auto expected, load(c, "expected.safetensors"));
   ESP_ASSIGN(const auto step1, load(c, "step1_adapter.safetensors"));
@@ -299,7 +292,7 @@ Status run_lora(const Case& c, Report& report) {
   const auto& tolerance = c.description.at("tolerance");
   report.compare("scaling", file.adapter.config.scaling(), c.description.at("lora").at("scaling"), 1e-12);
 
-  LoraReplay replay(c, std::move(denoiser), std::move(file.adapter), std::move(inputs));
+  LoraReplay replay(c, std::move(network), std::move(file.adapter), std::move(inputs));
   const auto compare_output = [&](const char* name, const Result<at::Tensor>& got, const char* limit) {
     if (!got.ok()) return report.fail(absl::StrCat(name, ": ", got.status().message()));
     report.compare(name, *got, expected.at(name), tolerance.at(limit), 0);

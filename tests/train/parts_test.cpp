@@ -93,14 +93,14 @@ TEST(FlowTime, FollowsItsDistribution) {
 
 FlowTask perfect_task() {
   FlowTask task;
-  task.latents = [](std::span<const SampleRef> samples) {
-    return torch::zeros({static_cast<int64_t>(samples.size()), 2, 2, 2, 2});
+  task.samples = [](std::span<const SampleRef> samples) {
+    return dense_samples(torch::zeros({static_cast<int64_t>(samples.size()), 2, 2, 2, 2}));
   };
   task.conditions = [](std::span<const SampleRef> samples) {
     return torch::ones({static_cast<int64_t>(samples.size()), 3, 4});
   };
   // With x_0 = 0, x_t = (sigma + (1 - sigma) t) noise: the velocity is known.
-  task.predict = [](const at::Tensor& x, const at::Tensor& t, const at::Tensor&) {
+  task.predict = [](const FlowSamples&, const at::Tensor& x, const at::Tensor& t, const at::Tensor&) {
     return x * (1 - kSigmaMin) / (kSigmaMin + (1 - kSigmaMin) * t.view({-1, 1, 1, 1, 1}) / kTimeScale);
   };
   return task;
@@ -113,7 +113,7 @@ TEST(FlowLoss, IsZeroForTheTrueVelocity) {
 
 TEST(FlowLoss, DrawsBySampleNotByBatch) {
   auto task = perfect_task();
-  task.predict = [](const at::Tensor& x, const at::Tensor&, const at::Tensor& condition) {
+  task.predict = [](const FlowSamples&, const at::Tensor& x, const at::Tensor&, const at::Tensor& condition) {
     return x * condition.mean({1, 2}).view({-1, 1, 1, 1, 1});
   };
   task.condition_dropout = 0.5;
@@ -122,6 +122,43 @@ TEST(FlowLoss, DrawsBySampleNotByBatch) {
   double apart = 0;
   for (const auto& sample : samples) apart += flow_loss(task, std::span(&sample, 1)).item<double>() / 6;
   EXPECT_NEAR(flow_loss(task, samples).item<double>(), apart, 1e-6);
+}
+
+// Objects of 3, 1 and 2 cells, item by item.
+FlowSamples cells(std::span<const SampleRef> refs) {
+  std::vector<at::Tensor> feats, coords;
+  for (const auto& ref : refs) {
+    const int64_t rows = std::vector<int64_t>{3, 1, 2}[static_cast<size_t>(ref.item)];
+    feats.push_back(torch::arange(rows * 4, torch::kFloat32).view({rows, 4}) + static_cast<double>(ref.item));
+    coords.push_back(torch::full({rows, 3}, ref.item, torch::kInt32));
+  }
+  return structured_samples(feats, coords);
+}
+
+TEST(FlowLoss, AveragesOverTheCellsOfStructuredLatents) {
+  FlowTask task;
+  task.samples = cells;
+  task.conditions = [](auto refs) { return torch::ones({static_cast<int64_t>(refs.size()), 3, 4}); };
+  std::vector<at::Tensor> seen;
+  task.predict = [&](const FlowSamples& samples, const at::Tensor& x, const at::Tensor& t, const at::Tensor&) {
+    EXPECT_EQ(t.size(0), samples.size());
+    seen.push_back(x);
+    return x;
+  };
+  const std::vector<SampleRef> both = {{4, 0, 0}, {4, 1, 2}};
+  const double together = flow_loss(task, both).item<double>();
+  const double first = flow_loss(task, std::span(both).first(1)).item<double>();
+  const double second = flow_loss(task, std::span(both).last(1)).item<double>();
+  EXPECT_NEAR(together, (3 * first + 2 * second) / 5, 1e-5);
+  EXPECT_TRUE(torch::equal(seen[0], torch::cat({seen[1], seen[2]}))) << "draws must not depend on the neighbours";
+}
+
+TEST(StructuredSamples, PutTheSampleInFrontOfTheCell) {
+  const std::vector<SampleRef> refs = {{0, 0, 2}, {0, 1, 0}};
+  const auto samples = cells(refs);
+  EXPECT_THAT(samples.offsets, testing::ElementsAre(0, 2, 5));
+  EXPECT_TRUE(torch::equal(samples.coords[1], torch::tensor({0, 2, 2, 2}, torch::kInt32)));
+  EXPECT_TRUE(torch::equal(samples.coords[2], torch::tensor({1, 0, 0, 0}, torch::kInt32)));
 }
 
 TEST(DropCondition, PutsZerosAndPassesNoGradient) {

@@ -103,7 +103,8 @@ void write_dataset(const Form& form, const fs::path& folder, int objects) {
   manifest.ss_resolution = static_cast<int>(4 * form.grid);
   manifest.render.views = form.views;
   manifest.render.size = form.side;
-  manifest.stages["sparse_structure"] = {true, objects, ""};
+  manifest.stages["sparse_structure"].ready = true;
+  manifest.stages["sparse_structure"].objects = objects;
   manifest.folders = {{"ss_latent", dataset::ss_latent_folder("random", manifest.ss_resolution)},
                       {"render_cond", "renders_cond"}};
   for (int i = 0; i < objects; ++i) {
