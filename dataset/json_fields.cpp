@@ -1,5 +1,7 @@
 #include "dataset/json_fields.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 
 namespace espalier::dataset {
@@ -74,6 +76,17 @@ bool JsonFields::boolean_or(const char* key, bool fallback) {
     return fallback;
   }
   return value->get<bool>();
+}
+
+std::vector<double> JsonFields::numbers(const char* key, size_t max_count) {
+  const nlohmann::json* value = find(key);
+  const auto is_number = [](const nlohmann::json& v) { return v.is_number() && std::isfinite(v.get<double>()); };
+  if (value == nullptr || !value->is_array() || value->size() > max_count ||
+      !std::all_of(value->begin(), value->end(), is_number)) {
+    fail(key, absl::StrCat("must be an array of at most ", max_count, " finite numbers"));
+    return {};
+  }
+  return value->get<std::vector<double>>();
 }
 
 void JsonFields::object(const char* key, const std::function<void(JsonFields&)>& read) {

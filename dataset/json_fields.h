@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/status.h"
 
@@ -24,6 +25,7 @@ class JsonFields {
   int64_t integer_or(const char* key, int64_t fallback, int64_t low, int64_t high);
   double number_or(const char* key, double fallback);
   bool boolean_or(const char* key, bool fallback);
+  std::vector<double> numbers(const char* key, size_t max_count);  // required
   bool has(const char* key) const { return find(key) != nullptr; }
 
   void object(const char* key, const std::function<void(JsonFields&)>& read);  // required

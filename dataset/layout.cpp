@@ -65,6 +65,10 @@ std::string ss_latent_folder(std::string_view encoder, int grid) {
   return absl::StrCat("ss_latents/", std::string(encoder), "_", grid);
 }
 
+std::string shape_latent_folder(std::string_view encoder, int tier) {
+  return absl::StrCat("shape_latents/", std::string(encoder), "_", tier);
+}
+
 std::string ss_occupancy_folder(int grid) { return absl::StrCat("ss_occupancy_", grid); }
 
 std::string view_name(int index) {

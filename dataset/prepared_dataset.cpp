@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
@@ -17,6 +18,8 @@ using nlohmann::json;
 
 constexpr size_t kMaxObjects = 1'000'000;
 constexpr size_t kMaxFilesPerObject = 1024;
+constexpr size_t kMaxChannels = 1024;        // of a latent
+constexpr int64_t kMany = int64_t{1} << 40;  // of anything that is counted
 
 json file_to_json(const FileRecord& file) {
   return {{"path", file.path}, {"bytes", file.bytes}, {"sha256", file.sha256}};
@@ -41,7 +44,7 @@ json object_json(const ObjectRecord& object) {
           {"duplicate_of", text_or_null(object.duplicate_of)},
           {"stages", object.stages},
           {"error", error},
-          {"tokens", {{"ss", object.occupied}}},
+          {"tokens", object.tokens},
           {"voxels", voxels},
           {"mesh", {{"faces", object.faces}, {"vertices", object.vertices}}},
           {"extra", object.extra},
@@ -53,6 +56,9 @@ json stages_to_json(const Manifest& manifest) {
   for (const auto& [name, stage] : manifest.stages) {
     stages[name] = {{"ready", stage.ready}, {"objects", stage.objects}};
     if (!stage.ready) stages[name]["reason"] = stage.reason;
+    if (stage.tokens)
+      stages[name]["tokens"] = {{"min", stage.tokens->min}, {"max", stage.tokens->max}, {"sum", stage.tokens->sum}};
+    if (stage.max_tokens > 0) stages[name]["max_tokens"] = stage.max_tokens;
   }
   return stages;
 }
@@ -75,6 +81,20 @@ json render_to_json(const RenderRecord& render) {
           {"view_transform", render.view_transform},
           {"fov_deg", json::array({10, 70})},
           {"sampler", "hammersley-offset"}};
+}
+
+json voxelizer_to_json(const VoxelizerRecord& voxelizer) {
+  return {{"version", voxelizer.version},
+          {"aabb", {{-0.5, -0.5, -0.5}, {0.5, 0.5, 0.5}}},
+          {"face_weight", voxelizer.face_weight},
+          {"boundary_weight", voxelizer.boundary_weight},
+          {"regularization_weight", voxelizer.regularization_weight}};
+}
+
+json normalization_to_json(const Manifest& manifest) {
+  json out = json::object();
+  for (const auto& [kind, record] : manifest.normalization) out[kind] = {{"mean", record.mean}, {"std", record.std}};
+  return out;
 }
 
 json source_to_json(const SourceRecord& source) {
@@ -118,7 +138,6 @@ FileRecord read_file_record(JsonFields& fields) {
 }
 
 ObjectRecord read_object(JsonFields& fields) {
-  constexpr int64_t kMany = int64_t{1} << 40;
   ObjectRecord object;
   object.sha256 = digest(fields, "sha256");
   object.path = fields.text_or("path", {});
@@ -136,9 +155,7 @@ ObjectRecord read_object(JsonFields& fields) {
       object.error = {error.text_or("code", {}), error.text_or("stage", {}), error.text_or("message", {}, 65536)};
     });
   }
-  fields.each_integer_member("tokens", [&](const std::string& name, int64_t count) {
-    if (name == "ss") object.occupied = count;
-  });
+  fields.each_integer_member("tokens", [&](const std::string& name, int64_t count) { object.tokens[name] = count; });
   fields.each_integer_member("voxels", [&](const std::string& name, int64_t count) {
     int side = 0;
     const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), side);
@@ -176,11 +193,38 @@ void read_header(JsonFields& fields, Manifest& manifest) {
   manifest.ss_resolution = static_cast<int>(fields.integer("ss_resolution", 1, 256));
 }
 
-void read_parts(JsonFields& fields, Manifest& manifest) {
-  fields.each_member("stages", [&](const std::string& name, JsonFields& stage) {
-    manifest.stages[name] = {stage.boolean_or("ready", false), stage.integer_or("objects", 0, 0, kMaxObjects),
-                             stage.text_or("reason", {})};
+StageSummary read_stage(JsonFields& fields) {
+  StageSummary stage;
+  stage.ready = fields.boolean_or("ready", false);
+  stage.objects = fields.integer_or("objects", 0, 0, kMaxObjects);
+  stage.reason = fields.text_or("reason", {});
+  stage.max_tokens = fields.integer_or("max_tokens", 0, 0, kMany);
+  if (fields.has("tokens")) {
+    fields.object("tokens", [&](JsonFields& tokens) {
+      stage.tokens = {tokens.integer("min", 0, kMany), tokens.integer("max", 0, kMany),
+                      tokens.integer("sum", 0, INT64_MAX)};
+    });
+  }
+  return stage;
+}
+
+// The informative records.
+void read_recipe(JsonFields& fields, Manifest& manifest) {
+  if (fields.has("voxelizer")) {
+    fields.object("voxelizer", [&](JsonFields& voxelizer) {
+      manifest.voxelizer = {voxelizer.text_or("version", {}), voxelizer.number_or("face_weight", 1),
+                            voxelizer.number_or("boundary_weight", 0.2),
+                            voxelizer.number_or("regularization_weight", 0.01)};
+    });
+  }
+  fields.each_member("normalization", [&](const std::string& kind, JsonFields& record) {
+    manifest.normalization[kind] = {record.numbers("mean", kMaxChannels), record.numbers("std", kMaxChannels)};
   });
+}
+
+void read_parts(JsonFields& fields, Manifest& manifest) {
+  fields.each_member("stages",
+                     [&](const std::string& name, JsonFields& stage) { manifest.stages[name] = read_stage(stage); });
   fields.each_text_member("folders", [&](const std::string& kind, std::string folder) {
     const auto normal = archive::normalize_name(folder);
     if (!normal.ok() || *normal != folder) fields.fail("folders", "must hold plain relative paths");
@@ -213,6 +257,18 @@ void read_parts(JsonFields& fields, Manifest& manifest) {
 
 }  // namespace
 
+bool is_prepared(const ObjectRecord& object) { return object.status == "ok" || object.status == "partial"; }
+
+bool is_usable(const ObjectRecord& object, const std::string& stage) {
+  const auto found = object.stages.find(stage);
+  return is_prepared(object) && found != object.stages.end() && found->second == "ok";
+}
+
+int shape_grid(const Manifest& manifest) {
+  const double cells = manifest.resolution * manifest.grid_scale / kVoxelsPerShapeCell;
+  return cells >= 1 && cells <= 256 && cells == std::floor(cells) ? static_cast<int>(cells) : 0;
+}
+
 std::string dataset_id(const Manifest& manifest) {
   json all = json::array();
   for (const ObjectRecord& object : manifest.objects) {
@@ -230,7 +286,7 @@ std::string to_json(const Manifest& manifest) {
     objects.push_back(object_json(object));
     for (const FileRecord& file : object.files) bytes += file.bytes, ++files;
   }
-  const json document = {
+  json document = {
       {"format", kFormatName},
       {"format_version", kFormatVersion},
       {"min_reader_version", 1},
@@ -245,10 +301,12 @@ std::string to_json(const Manifest& manifest) {
       {"folders", manifest.folders},
       {"encoders", encoders_to_json(manifest)},
       {"render", render_to_json(manifest.render)},
+      {"normalization", normalization_to_json(manifest)},
       {"source", source_to_json(manifest.source)},
       {"objects", objects},
       {"totals", {{"bytes", bytes}, {"files", files}}},
   };
+  if (manifest.voxelizer) document["voxelizer"] = voxelizer_to_json(*manifest.voxelizer);
   return document.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
@@ -260,6 +318,7 @@ Result<Manifest> parse_manifest(std::string_view text) {
   JsonFields fields(document, "", status);
   read_header(fields, manifest);
   read_parts(fields, manifest);
+  read_recipe(fields, manifest);
   fields.each_element("objects", kMaxObjects,
                       [&](JsonFields& object) { manifest.objects.push_back(read_object(object)); });
   if (status.ok() && fields.text("dataset_id") != dataset_id(manifest))

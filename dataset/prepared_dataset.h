@@ -40,18 +40,30 @@ struct ObjectRecord {
   std::string status = "ok";                  // ok, partial, failed, duplicate, excluded
   std::string duplicate_of;                   // sha256, for status duplicate
   std::map<std::string, std::string> stages;  // stage -> ok, or why not
-  std::optional<ObjectError> error;
-  int64_t occupied = 0;           // active sparse-structure voxels
-  std::map<int, int64_t> voxels;  // voxels per side -> active voxels
+  std::optional<ObjectError> error;           // of the first stage that failed
+  std::map<std::string, int64_t> tokens;      // ss: occupied cells; shape: latent cells
+  std::map<int, int64_t> voxels;              // voxels per side -> active voxels
   int64_t faces = 0, vertices = 0;
   std::map<std::string, std::string> extra;  // further columns of the user's manifest.csv, kept as they are
   std::vector<FileRecord> files;             // sorted by path
 };
 
+// Of status ok or partial.
+bool is_prepared(const ObjectRecord& object);
+// Prepared, and with data for `stage`.
+bool is_usable(const ObjectRecord& object, const std::string& stage);
+
+// Over the objects that are usable for a stage.
+struct TokenSummary {
+  int64_t min = 0, max = 0, sum = 0;
+};
+
 struct StageSummary {
   bool ready = false;
   int64_t objects = 0;
-  std::string reason;  // when not ready
+  std::string reason;                  // when not ready
+  std::optional<TokenSummary> tokens;  // of a stage with structured latents
+  int64_t max_tokens = 0;              // objects with more are left out of the stage; 0: no such limit
 };
 
 struct EncoderRecord {
@@ -67,6 +79,17 @@ struct RenderRecord {
   std::string engine;
   std::string view_transform;
   uint64_t seed = 0;
+};
+
+// How surfaces became flexible dual grids: the weights of ovoxel::dual_grid over the cube [-0.5, 0.5]^3.
+struct VoxelizerRecord {
+  std::string version;
+  double face_weight = 1, boundary_weight = 0.2, regularization_weight = 0.01;
+};
+
+// Per channel: what training subtracts from a latent, and then divides it by. The stored latents are not normalised.
+struct NormalizationRecord {
+  std::vector<double> mean, std;
 };
 
 struct SourceRecord {
@@ -85,9 +108,20 @@ struct Manifest {
   std::map<std::string, std::string> folders;  // kind -> folder
   std::map<std::string, EncoderRecord> encoders;
   RenderRecord render;
+  std::optional<VoxelizerRecord> voxelizer;                  // when dual grids were made
+  std::map<std::string, NormalizationRecord> normalization;  // kind -> the base's; for information
   SourceRecord source;
   std::vector<ObjectRecord> objects;  // sorted by sha256, then path
 };
+
+// Voxels along each side of one cell of a shape latent.
+inline constexpr int kVoxelsPerShapeCell = 16;
+// Cells per side of the tier's shape latents: resolution * grid_scale / 16. 0: the tier does not divide into cells, or
+// into more than the 256 that a coordinate of one byte tells apart.
+int shape_grid(const Manifest& manifest);
+
+// Shape latents of more cells are not used for training: the limits of the reference's configs for the tiers 512, 1024.
+constexpr int64_t max_shape_tokens(int resolution) { return resolution <= 512 ? 8192 : 32768; }
 
 // SHA-256 of the canonical JSON (sorted keys, no spaces) of the files of all objects in order: equal content, equal id.
 std::string dataset_id(const Manifest& manifest);

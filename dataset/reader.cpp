@@ -2,77 +2,32 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
+#include <optional>
 #include <thread>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/sha256.h"
 #include "dataset/file_source.h"
+#include "dataset/latent_files.h"
 #include "dataset/layout.h"
-#include "dataset/npz.h"
 
 namespace espalier::dataset {
 namespace {
 
 constexpr uint64_t kMaxManifestBytes = uint64_t{1} << 30;
-constexpr uint64_t kMaxFileBytes = uint64_t{128} << 20;  // one view or one latent
-constexpr int kMaxChannels = 64, kMaxGrid = 64;
 
-struct LatentShape {
-  int channels = 0, grid = 0;
-  bool operator==(const LatentShape&) const = default;
+constexpr const char* kSparseStructure = "sparse_structure";
+constexpr const char* kGeometry = "geometry";
+
+// An object that is usable for at least one stage, and why it is not for others that the manifest promises.
+struct Checked {
+  Object object;
+  std::vector<std::string> warnings;
 };
-
-struct Latent {
-  LatentShape shape;
-  std::vector<float> values;
-};
-
-Result<Latent> parse_latent(std::string_view bytes) {
-  ESP_ASSIGN(const auto arrays, read_npz(bytes, {kMaxFileBytes}));
-  const auto z = arrays.find("z");
-  if (z == arrays.end()) return absl::InvalidArgumentError("has no array \"z\"");
-  const auto& shape = z->second.shape;
-  const bool cube = shape.size() == 4 && shape[1] == shape[2] && shape[2] == shape[3];
-  if (!cube || z->second.dtype != "<f4" || shape[0] < 1 || shape[0] > kMaxChannels || shape[1] < 1 ||
-      shape[1] > kMaxGrid)
-    return absl::InvalidArgumentError("z is not float32 [C, r, r, r]");
-  Latent latent{{static_cast<int>(shape[0]), static_cast<int>(shape[1])}, {}};
-  ESP_ASSIGN(latent.values, z->second.floats());
-  if (!std::all_of(latent.values.begin(), latent.values.end(), [](float v) { return std::isfinite(v); }))
-    return absl::InvalidArgumentError("z has values that are not finite");
-  return latent;
-}
-
-Result<std::vector<uint8_t>> parse_occupancy(std::string_view bytes, int resolution) {
-  ESP_ASSIGN(const auto arrays, read_npz(bytes, {kMaxFileBytes}));
-  const auto coords = arrays.find("coords");
-  if (coords == arrays.end()) return absl::InvalidArgumentError("has no array \"coords\"");
-  const auto& shape = coords->second.shape;
-  if (shape.size() != 2 || shape[1] != 3) return absl::InvalidArgumentError("coords is not uint8 [M, 3]");
-  ESP_ASSIGN(std::vector<uint8_t> values, coords->second.u8());
-  if (std::any_of(values.begin(), values.end(), [&](uint8_t v) { return v >= resolution; }))
-    return absl::InvalidArgumentError("coords has values outside the grid");
-  return values;
-}
-
-// A PNG whose header says 8-bit RGBA, square, of the given size. The pixels are checked where they are decoded.
-Status check_png(std::string_view bytes, int size) {
-  constexpr std::string_view kSignature("\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 16);
-  if (bytes.size() < 33 || !bytes.starts_with(kSignature)) return absl::InvalidArgumentError("is not a PNG file");
-  const auto big_endian = [&](size_t at) {
-    uint32_t value = 0;
-    for (size_t i = 0; i < 4; ++i) value = (value << 8) | static_cast<unsigned char>(bytes[at + i]);
-    return value;
-  };
-  const auto side = static_cast<uint32_t>(size);
-  if (big_endian(16) != side || big_endian(20) != side || bytes[24] != 8 || bytes[25] != 6)
-    return absl::InvalidArgumentError(absl::StrCat("is not an RGBA image of ", size, " x ", size, " pixels"));
-  return absl::OkStatus();
-}
 
 // Checks one object of the manifest and makes the Object of it.
 class Checker {
@@ -80,25 +35,29 @@ class Checker {
   Checker(const Manifest& manifest, std::shared_ptr<const FileSource> source, bool verify)
       : manifest_(manifest), source_(std::move(source)), verify_(verify) {}
 
-  Result<Object> check(const ObjectRecord& record) const {
-    Object object;
+  Result<Checked> check(const ObjectRecord& record) const {
+    Checked checked;
+    Object& object = checked.object;
     object.sha256 = record.sha256;
     object.name = record.name;
     object.split = record.split;
     object.repeat = record.repeat;
     object.ss_resolution = manifest_.ss_resolution;
     object.source = source_;
-    std::unordered_map<std::string_view, const FileRecord*> listed;
+    Listed listed;
     for (const FileRecord& file : record.files) listed.emplace(file.path, &file);
-    ESP_TRY(check_latent(listed, object));
-    ESP_TRY(check_occupancy(listed, object));
-    for (int i = 0; i < manifest_.render.views; ++i) {
-      const std::string path = absl::StrCat(folder("render_cond"), "/", record.sha256, "/", view_name(i));
-      ESP_ASSIGN(const FileRecord* file, find(listed, path));
-      ESP_TRY(check_view(*file));
-      object.view_paths.push_back(path);
-    }
-    return object;
+    ESP_TRY(check_views(listed, object));
+    int usable = 0;
+    const auto stage = [&](const char* name, const Status& status) {
+      if (status.ok())
+        ++usable;
+      else
+        checked.warnings.push_back(absl::StrCat("not usable for ", name, ": ", std::string(status.message())));
+    };
+    if (is_usable(record, kSparseStructure)) stage(kSparseStructure, check_structure(listed, object));
+    if (is_usable(record, kGeometry)) stage(kGeometry, check_shape(listed, object));
+    if (usable == 0) return absl::InvalidArgumentError(absl::StrJoin(checked.warnings, "; "));
+    return checked;
   }
 
  private:
@@ -127,19 +86,31 @@ class Checker {
     return bytes;
   }
 
-  Status check_latent(const Listed& listed, Object& object) const {
-    object.ss_latent_path = absl::StrCat(folder("ss_latent"), "/", object.sha256, ".npz");
-    ESP_ASSIGN(const FileRecord* file, find(listed, object.ss_latent_path));
-    ESP_ASSIGN(const std::string bytes, read(*file));
-    const auto latent = parse_latent(bytes);
-    if (!latent.ok()) return annotate(latent.status(), file->path);
-    object.ss_channels = latent->shape.channels;
-    object.ss_grid = latent->shape.grid;
+  // The object's file of a kind, verified.
+  Result<std::string> read_npz_of(const char* kind, const Listed& listed, const Object& object) const {
+    ESP_ASSIGN(const FileRecord* file, find(listed, npz_path(kind, object)));
+    return read(*file);
+  }
+
+  std::string npz_path(const char* kind, const Object& object) const {
+    return absl::StrCat(folder(kind), "/", object.sha256, ".npz");
+  }
+
+  // On an error the object stays without sparse-structure data.
+  Status check_structure(const Listed& listed, Object& object) const {
+    const std::string path = npz_path("ss_latent", object);
+    ESP_ASSIGN(const std::string bytes, read_npz_of("ss_latent", listed, object));
+    const auto latent = parse_ss_latent(bytes);
+    if (!latent.ok()) return annotate(latent.status(), path);
+    ESP_TRY(check_occupancy(listed, object));
+    object.ss_latent_path = path;
+    object.ss_channels = latent->channels;
+    object.ss_grid = latent->grid;
     return absl::OkStatus();
   }
 
   Status check_occupancy(const Listed& listed, Object& object) const {
-    const std::string path = absl::StrCat(folder("ss_occupancy"), "/", object.sha256, ".npz");
+    const std::string path = npz_path("ss_occupancy", object);
     if (!listed.contains(path)) return absl::OkStatus();
     ESP_ASSIGN(const FileRecord* file, find(listed, path));
     if (verify_) {
@@ -147,6 +118,33 @@ class Checker {
       ESP_TRY(annotate(parse_occupancy(bytes, manifest_.ss_resolution).status(), path));
     }
     object.occupancy_path = path;
+    return absl::OkStatus();
+  }
+
+  // On an error the object stays without geometry data.
+  Status check_shape(const Listed& listed, Object& object) const {
+    const int grid = shape_grid(manifest_);
+    if (grid == 0)
+      return absl::InvalidArgumentError(absl::StrCat("resolution ", manifest_.resolution, " and grid_scale ",
+                                                     manifest_.grid_scale, " give no grid of shape latents"));
+    const std::string path = npz_path("shape_latent", object);
+    ESP_ASSIGN(const std::string bytes, read_npz_of("shape_latent", listed, object));
+    const auto latent = parse_shape_latent(bytes, grid, max_shape_tokens(manifest_.resolution));
+    if (!latent.ok()) return annotate(latent.status(), path);
+    object.shape_latent_path = path;
+    object.shape_tokens = static_cast<int>(latent->coords.size() / 3);
+    object.shape_channels = latent->channels;
+    object.shape_grid = grid;
+    return absl::OkStatus();
+  }
+
+  Status check_views(const Listed& listed, Object& object) const {
+    for (int i = 0; i < manifest_.render.views; ++i) {
+      const std::string path = absl::StrCat(folder("render_cond"), "/", object.sha256, "/", view_name(i));
+      ESP_ASSIGN(const FileRecord* file, find(listed, path));
+      ESP_TRY(check_view(*file));
+      object.view_paths.push_back(path);
+    }
     return absl::OkStatus();
   }
 
@@ -161,21 +159,19 @@ class Checker {
   const bool verify_;
 };
 
-// The objects with sparse-structure data, by sha256.
+// The objects with data for a stage, by sha256.
 std::vector<const ObjectRecord*> usable(const Manifest& manifest) {
   std::vector<const ObjectRecord*> out;
   for (const ObjectRecord& object : manifest.objects) {
-    const auto stage = object.stages.find("sparse_structure");
-    const bool prepared = object.status == "ok" || object.status == "partial";
-    if (prepared && stage != object.stages.end() && stage->second == "ok") out.push_back(&object);
+    if (is_usable(object, kSparseStructure) || is_usable(object, kGeometry)) out.push_back(&object);
   }
   std::sort(out.begin(), out.end(), [](const auto* a, const auto* b) { return a->sha256 < b->sha256; });
   return out;
 }
 
-std::vector<Result<Object>> check_all(const Checker& checker, const std::vector<const ObjectRecord*>& records,
-                                      int threads) {
-  std::vector<Result<Object>> results(records.size(), absl::UnknownError(""));
+std::vector<Result<Checked>> check_all(const Checker& checker, const std::vector<const ObjectRecord*>& records,
+                                       int threads) {
+  std::vector<Result<Checked>> results(records.size(), absl::UnknownError(""));
   std::atomic<size_t> next = 0;
   const auto work = [&] {
     for (size_t i = next++; i < records.size(); i = next++) results[i] = checker.check(*records[i]);
@@ -188,39 +184,70 @@ std::vector<Result<Object>> check_all(const Checker& checker, const std::vector<
   return results;
 }
 
-// Drops bad objects (and those whose latent has another shape than the first good one) with a warning each.
-void collect(std::vector<Result<Object>> results, const std::vector<const ObjectRecord*>& records,
-             std::vector<Object>& objects, std::vector<std::string>& warnings) {
-  std::unordered_set<std::string> seen;
-  for (size_t i = 0; i < results.size(); ++i) {
-    const auto drop = [&](std::string_view why) {
-      warnings.push_back(absl::StrCat("object ", records[i]->sha256.substr(0, 12), " dropped: ", std::string(why)));
+// Drops bad objects with a warning each, and takes away stages whose latents have another shape than the first's.
+class Collector {
+ public:
+  Collector(std::vector<Object>& objects, std::vector<std::string>& warnings)
+      : objects_(objects), warnings_(warnings) {}
+
+  void add(const std::string& sha256, Result<Checked> checked) {
+    const auto warn = [&](const std::string& what) {
+      warnings_.push_back(absl::StrCat("object ", sha256.substr(0, 12), " ", what));
     };
-    if (!results[i].ok()) {
-      drop(std::string(results[i].status().message()));
-      continue;
+    if (!checked.ok()) return warn(absl::StrCat("dropped: ", std::string(checked.status().message())));
+    Object& object = checked->object;
+    if (!seen_.insert(sha256).second) return warn("dropped: listed twice");
+    for (const std::string& warning : checked->warnings) warn(warning);
+    if (!agrees(object.ss_channels, object.ss_grid, structure_)) {
+      warn("not usable for sparse_structure: its latent has another shape than the others");
+      object.ss_channels = object.ss_grid = 0;
     }
-    Object& object = *results[i];
-    if (!seen.insert(object.sha256).second) {
-      drop("listed twice");
-    } else if (!objects.empty() &&
-               (object.ss_channels != objects[0].ss_channels || object.ss_grid != objects[0].ss_grid)) {
-      drop("its latent has another shape than the others");
-    } else {
-      objects.push_back(std::move(object));
+    if (!agrees(object.shape_channels, object.shape_grid, shape_)) {
+      warn("not usable for geometry: its latent has another shape than the others");
+      object.shape_tokens = object.shape_channels = object.shape_grid = 0;
     }
+    if (object.ss_channels > 0 || object.shape_tokens > 0) objects_.push_back(std::move(object));
   }
+
+ private:
+  using Shape = std::pair<int, int>;  // channels, grid
+
+  // The first object with data of a kind decides for all.
+  static bool agrees(int channels, int grid, std::optional<Shape>& all) {
+    if (channels == 0) return true;
+    if (!all) all = {channels, grid};
+    return *all == Shape(channels, grid);
+  }
+
+  std::vector<Object>& objects_;
+  std::vector<std::string>& warnings_;
+  std::unordered_set<std::string> seen_;
+  std::optional<Shape> structure_, shape_;
+};
+
+Status changed(const std::string& path) {
+  return absl::DataLossError(absl::StrCat(path, ": changed while the dataset was open"));
 }
 
 }  // namespace
 
 Result<std::vector<float>> Object::ss_latent() const {
+  if (ss_channels == 0) return absl::FailedPreconditionError("the object has no sparse-structure data");
   ESP_ASSIGN(const std::string bytes, source->read(ss_latent_path, kMaxFileBytes));
-  auto latent = parse_latent(bytes);
+  auto latent = parse_ss_latent(bytes);
   if (!latent.ok()) return annotate(latent.status(), ss_latent_path);
-  if (latent->shape != LatentShape{ss_channels, ss_grid})
-    return absl::DataLossError(absl::StrCat(ss_latent_path, ": changed while the dataset was open"));
+  if (latent->channels != ss_channels || latent->grid != ss_grid) return changed(ss_latent_path);
   return std::move(latent->values);
+}
+
+Result<ShapeLatent> Object::shape_latent() const {
+  if (shape_tokens == 0) return absl::FailedPreconditionError("the object has no geometry data");
+  ESP_ASSIGN(const std::string bytes, source->read(shape_latent_path, kMaxFileBytes));
+  auto latent = parse_shape_latent(bytes, shape_grid, shape_tokens);
+  if (!latent.ok()) return annotate(latent.status(), shape_latent_path);
+  const bool same = latent->coords.size() == 3 * static_cast<size_t>(shape_tokens);
+  if (!same || latent->channels != shape_channels) return changed(shape_latent_path);
+  return latent;
 }
 
 Result<std::string> Object::view_png(size_t i) const {
@@ -256,7 +283,9 @@ Result<PreparedDataset> PreparedDataset::open(const std::filesystem::path& path,
   const auto records = usable(dataset.manifest_);
   if (records.empty()) return dataset;
   const Checker checker(dataset.manifest_, source, options.verify_hashes);
-  collect(check_all(checker, records, options.threads), records, dataset.objects_, dataset.warnings_);
+  auto checked = check_all(checker, records, options.threads);
+  Collector collector(dataset.objects_, dataset.warnings_);
+  for (size_t i = 0; i < records.size(); ++i) collector.add(records[i]->sha256, std::move(checked[i]));
   if (dataset.objects_.empty())
     return absl::InvalidArgumentError(absl::StrCat("no usable object in the prepared dataset; ", dataset.warnings_[0]));
   return dataset;

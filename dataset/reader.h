@@ -21,21 +21,35 @@ namespace espalier::dataset {
 // The files of an opened dataset (zip entries or a folder's); shared by its objects, thread-safe.
 class FileSource;
 
-// One usable object: files were listed, have the right sizes and hashes, and the latent has the right shape and only
-// finite values. A light value; copies share the dataset. The reading functions are const and thread-safe; nothing is
-// cached, each call reads and decodes.
+// The structured latent of an object's surface on the occupied cells of a grid, T of them.
+struct ShapeLatent {
+  std::vector<uint8_t> coords;  // [T, 3] x, y, z, each below the grid's side; no two the same, in the file's order
+  std::vector<float> feats;     // [T, C] the posterior mean, not normalised
+  int channels = 0;             // C
+};
+
+// An object that is usable for at least one stage: files were listed, have the right sizes and hashes, and the stage's
+// latent has the right shape and only finite values. A light value; copies share the dataset. The reading functions are
+// const and thread-safe; nothing is cached, each call reads and decodes.
 class Object {
  public:
   std::string sha256;
   std::string name;       // may be empty
   std::string split;      // "train" or "val"
   int repeat = 1;         // >= 1
-  int ss_channels = 0;    // C
+  int ss_channels = 0;    // C; 0: not usable for sparse_structure
   int ss_grid = 0;        // r, side of the sparse-structure latent (16 official, 4 nano)
   int ss_resolution = 0;  // side of the occupancy grid (64 official, 16 nano)
+  int shape_tokens = 0;   // T, 1 .. max_shape_tokens(); 0: not usable for geometry
+  int shape_channels = 0;
+  int shape_grid = 0;  // cells per side of the shape latent (tier 512: 32 official, 8 nano)
 
   // z [C, r, r, r] float32, x slowest of the three axes; the posterior mean, not normalised.
+  // FAILED_PRECONDITION: not usable for sparse_structure.
   Result<std::vector<float>> ss_latent() const;
+
+  // FAILED_PRECONDITION: not usable for geometry.
+  Result<ShapeLatent> shape_latent() const;
 
   // Condition views: number, and the PNG file (RGBA, straight alpha) of view i < views().
   size_t views() const { return view_paths.size(); }
@@ -47,6 +61,7 @@ class Object {
   std::vector<std::string> view_paths;  // inside the dataset, in view order
   std::string ss_latent_path;
   std::string occupancy_path;  // empty: not stored
+  std::string shape_latent_path;
 
   std::shared_ptr<const FileSource> source;
 };
@@ -58,8 +73,9 @@ struct OpenOptions {
 
 class PreparedDataset {
  public:
-  // Validates everything an Object promises. An object with a missing, changed or malformed file is dropped and named
-  // in warnings(); no object left is an error. Without a `sparse_structure` part the dataset opens with no objects.
+  // Validates everything an Object promises. A missing, changed or malformed latent makes its object unusable for that
+  // stage; an object with a bad view, or without a stage left, is dropped. Both are named in warnings(); no object left
+  // is an error. A dataset whose manifest promises neither sparse_structure nor geometry opens with no objects.
   //
   // NOT_FOUND: no such path. INVALID_ARGUMENT: not a prepared dataset (see dataset/layout.h for the detection), a
   // malicious archive, a .pickle file, a bad manifest, no usable object.

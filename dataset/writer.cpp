@@ -14,13 +14,6 @@
 namespace espalier::dataset {
 namespace {
 
-bool is_prepared(const ObjectRecord& object) { return object.status == "ok" || object.status == "partial"; }
-
-bool has_stage(const ObjectRecord& object, const char* stage) {
-  const auto found = object.stages.find(stage);
-  return found != object.stages.end() && found->second == "ok";
-}
-
 // One row per unique object; excluded and duplicate files are listed in the manifest only.
 std::string root_table(const Manifest& manifest) {
   CsvTable table;
@@ -46,12 +39,32 @@ std::string stats_table(const Manifest& manifest) {
   return write_csv(table);
 }
 
-// sha256 and one flag, for the objects that have sparse-structure data.
-std::string flag_table(const Manifest& manifest, const char* flag) {
+// The table of an artifact's folder: sha256 and what the reference's tools call the flag of an object that has it.
+struct ArtifactTable {
+  const char* flag;
+  const char* stage;   // whose objects have the artifact; null: all prepared ones
+  const char* tokens;  // what its column "<tokens>_latent_tokens" counts; null: no such column
+};
+
+const std::map<std::string, ArtifactTable>& artifact_tables() {
+  static const std::map<std::string, ArtifactTable> kTables = {
+      {"ss_latent", {"ss_latent_encoded", "sparse_structure", nullptr}},
+      {"ss_occupancy", {"ss_occupancy", "sparse_structure", nullptr}},
+      {"shape_latent", {"shape_latent_encoded", "geometry", "shape"}},
+      {"render_cond", {"cond_rendered", nullptr, nullptr}}};
+  return kTables;
+}
+
+std::string artifact_table(const Manifest& manifest, const ArtifactTable& artifact) {
   CsvTable table;
-  table.columns = {"sha256", flag};
+  table.columns = {"sha256", artifact.flag};
+  if (artifact.tokens != nullptr) table.columns.push_back(absl::StrCat(artifact.tokens, "_latent_tokens"));
   for (const ObjectRecord& object : manifest.objects) {
-    if (is_prepared(object) && has_stage(object, "sparse_structure")) table.rows.push_back({object.sha256, "True"});
+    if (!(artifact.stage == nullptr ? is_prepared(object) : is_usable(object, artifact.stage))) continue;
+    table.rows.push_back({object.sha256, "True"});
+    if (artifact.tokens == nullptr) continue;
+    const auto tokens = object.tokens.find(artifact.tokens);
+    table.rows.back().push_back(std::to_string(tokens == object.tokens.end() ? 0 : tokens->second));
   }
   return write_csv(table);
 }
@@ -87,12 +100,10 @@ Status add_tables(const Manifest& manifest, archive::ZipWriter& zip) {
   ESP_TRY(zip.add_bytes(kManifestName, to_json(manifest)));
   ESP_TRY(zip.add_bytes("metadata.csv", root_table(manifest)));
   ESP_TRY(zip.add_bytes("statistics.txt", statistics(manifest)));
-  static const std::map<std::string, const char*> kFlags = {
-      {"ss_latent", "ss_latent_encoded"}, {"ss_occupancy", "ss_occupancy"}, {"render_cond", "cond_rendered"}};
   for (const auto& [kind, folder] : manifest.folders) {
-    const auto flag = kFlags.find(kind);
-    if (flag != kFlags.end())
-      ESP_TRY(zip.add_bytes(folder + "/metadata.csv", flag_table(manifest, flag->second)));
+    const auto artifact = artifact_tables().find(kind);
+    if (artifact != artifact_tables().end())
+      ESP_TRY(zip.add_bytes(folder + "/metadata.csv", artifact_table(manifest, artifact->second)));
     else if (kind == "asset_stats")
       ESP_TRY(zip.add_bytes(folder + "/metadata.csv", stats_table(manifest)));
   }

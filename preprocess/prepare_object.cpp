@@ -79,7 +79,7 @@ class Preparation {
     stage_ = "encode";
     ESP_ASSIGN(const StructureLatent latent, encoder_.encode(occupancy_, settings_.ss_resolution));
     const std::vector<ovoxel::Voxel> cells = ovoxel::occupied_cells(occupancy_, settings_.ss_resolution);
-    record_.occupied = static_cast<int64_t>(cells.size());
+    record_.tokens["ss"] = static_cast<int64_t>(cells.size());
     std::vector<uint8_t> coords;  // [M, 3]
     coords.reserve(cells.size() * 3);
     for (const ovoxel::Voxel& cell : cells) {
