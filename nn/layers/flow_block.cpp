@@ -93,6 +93,17 @@ void FlowBlock::collect_linears(const std::string& prefix, std::map<std::string,
   linears[prefix + "mlp.mlp.2"] = &mlp_out_;
 }
 
+std::vector<at::Tensor> FlowBlock::trained_tensors() const {
+  std::vector<at::Tensor> tensors = {modulation_,    self_q_gamma_, self_k_gamma_, cross_q_gamma_,
+                                     cross_k_gamma_, norm2_weight_, norm2_bias_};
+  for (const Linear* layer : {&ada_, &qkv_, &self_out_, &cross_q_, &cross_kv_, &cross_out_, &mlp_in_, &mlp_out_}) {
+    tensors.insert(tensors.end(), {layer->weight, layer->bias});
+    for (const auto& branch : layer->branches) tensors.insert(tensors.end(), {branch.a, branch.b});
+  }
+  std::erase_if(tensors, [](const at::Tensor& tensor) { return !tensor.defined() || !tensor.requires_grad(); });
+  return tensors;
+}
+
 // Shift, scale, gate of the attention, then of the MLP, shaped to broadcast against the tokens.
 std::vector<at::Tensor> FlowBlock::modulation(const at::Tensor& m, const TokenLayout& layout) const {
   at::Tensor six = modulation_.defined() ? (modulation_ + m).to(m.scalar_type()) : ada_.forward(at::silu(m));

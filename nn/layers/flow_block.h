@@ -41,6 +41,9 @@ class FlowBlock {
   at::Tensor forward(const at::Tensor& x, const at::Tensor& m, const Condition& condition,
                      const TokenLayout& layout) const;
 
+  // Its parameters, and those of the branches on its layers, that require a gradient.
+  std::vector<at::Tensor> trained_tensors() const;
+
   // Adds "<prefix>self_attn.to_qkv" and the six others.
   void collect_linears(const std::string& prefix, std::map<std::string, Linear*>& linears);
 

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "nn/layers/norm.h"
 #include "nn/layers/position.h"
+#include "nn/layers/recompute.h"
 
 namespace espalier::nn {
 namespace {
@@ -105,7 +106,17 @@ at::Tensor FlowTorso::forward(const at::Tensor& tokens, const at::Tensor& t, con
   if (config.share_mod) m = modulation_.forward(at::silu(m));
   m = m.to(config.dtype);
   const Condition cast{condition.tokens.to(config.dtype), condition.offsets};
-  for (const auto& block : blocks_) h = block.forward(h, m, cast, layout);
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    const FlowBlock& block = blocks_[i];
+    if (static_cast<int64_t>(i) >= recomputed_blocks) {
+      h = block.forward(h, m, cast, layout);
+      continue;
+    }
+    const auto segment = [&block, layout, offsets = cast.offsets](const std::vector<at::Tensor>& in) {
+      return block.forward(in[0], in[1], {in[2], offsets}, layout);
+    };
+    h = recomputed(segment, {h, m, cast.tokens}, block.trained_tensors());
+  }
   return output_.forward(layer_norm(h.to(at::kFloat), {}, {}, kHeadNormEps));
 }
 

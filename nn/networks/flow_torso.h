@@ -29,6 +29,9 @@ class FlowTorso {
 
   std::map<std::string, Linear*> lora_targets();
 
+  // The first blocks, up to all, whose activations are not kept for the backward pass (nn/layers/recompute.h).
+  int64_t recomputed_blocks = 0;
+
   const FlowConfig config;
   const TensorMap parameters;
   // Position tables of the dense grid, filled by the dense network.

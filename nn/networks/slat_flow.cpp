@@ -78,6 +78,7 @@ at::Tensor SLatFlow::forward(const SparseTensor& x, const at::Tensor& t, const s
   return run(*torso_, x, t, std::move(condition), concat);
 }
 
+void SLatFlow::recompute_blocks(int64_t blocks) { torso_->recomputed_blocks = blocks; }
 const FlowConfig& SLatFlow::config() const { return torso_->config; }
 const TensorMap& SLatFlow::parameters() const { return torso_->parameters; }
 std::map<std::string, Linear*> SLatFlow::lora_targets() { return torso_->lora_targets(); }

@@ -40,6 +40,8 @@ class SLatFlow {
   at::Tensor forward(const SparseTensor& x, const at::Tensor& t, const std::vector<at::Tensor>& cond,
                      const at::Tensor& concat = {}) const;
 
+  void recompute_blocks(int64_t blocks);  // as SparseStructureFlow::recompute_blocks
+
   const FlowConfig& config() const;
   const TensorMap& parameters() const;
   std::map<std::string, Linear*> lora_targets();  // as SparseStructureFlow::lora_targets

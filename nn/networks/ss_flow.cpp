@@ -53,6 +53,7 @@ at::Tensor SparseStructureFlow::forward(const at::Tensor& x, const at::Tensor& t
   return y.transpose(1, 2).reshape({x.size(0), config().out_channels, r, r, r});
 }
 
+void SparseStructureFlow::recompute_blocks(int64_t blocks) { torso_->recomputed_blocks = blocks; }
 const FlowConfig& SparseStructureFlow::config() const { return torso_->config; }
 const TensorMap& SparseStructureFlow::parameters() const { return torso_->parameters; }
 std::map<std::string, Linear*> SparseStructureFlow::lora_targets() { return torso_->lora_targets(); }

@@ -35,6 +35,10 @@ class SparseStructureFlow {
 
   at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& cond) const;
 
+  // In the next forward passes with a graph: keep no activations of the first `blocks` blocks (more than there are: of
+  // all) but compute them again in the backward pass. The gradients stay the same bits.
+  void recompute_blocks(int64_t blocks);
+
   const FlowConfig& config() const;
   const TensorMap& parameters() const;
   // "blocks.0.self_attn.to_qkv" -> layer, the seven linear layers of every block. Pointers live as long as the network.
