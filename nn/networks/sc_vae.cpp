@@ -99,14 +99,14 @@ class SparseNetwork {
     return x.with(input_.forward(x.feats).to(config.dtype));
   }
 
-  // Runs the blocks up to and with the `levels`-th resampling block, or all. `subdivisions` holds the guide, or is
-  // filled.
-  SparseTensor run_blocks(SparseTensor h, std::vector<at::Tensor>& subdivisions, int64_t levels) const {
+  // Runs the blocks up to and with the `levels`-th resampling block, or all. `subdivisions` holds the guide, if any, and
+  // gets what is predicted.
+  SparseTensor run_blocks(SparseTensor h, std::vector<Subdivision>& subdivisions, int64_t levels) const {
     size_t level = 0;
     for (const auto& [block, kind] : blocks_) {
       if (static_cast<int64_t>(level) == levels) break;
       if (kind != Kind::kConvNext && subdivisions.size() <= level) subdivisions.emplace_back();
-      at::Tensor none;
+      Subdivision none;
       h = block->forward(h, kind == Kind::kConvNext ? none : subdivisions[level]);
       if (kind != Kind::kConvNext) ++level;
     }
@@ -157,7 +157,7 @@ TensorMap ScVaeEncoder::init_parameters(const ScVaeConfig& config, at::Generator
 }
 
 SparsePosterior ScVaeEncoder::forward(const SparseTensor& voxels) const {
-  std::vector<at::Tensor> unused;
+  std::vector<Subdivision> unused;
   const SparseTensor h = layers_->leave(layers_->run_blocks(layers_->enter(voxels), unused, config().levels()));
   const auto halves = h.feats.chunk(2, 1);
   return {h.with(halves[0].contiguous()), halves[1].contiguous()};
@@ -191,16 +191,21 @@ ScVaeDecoded ScVaeDecoder::forward(const SparseTensor& latent, const std::vector
   const int64_t splits = config().levels() - 1;
   TORCH_CHECK(guide.empty() || static_cast<int64_t>(guide.size()) == splits, "the guide must have ", splits,
               " levels, got ", guide.size());
-  ScVaeDecoded decoded{{}, guide};
-  const SparseTensor h = layers_->run_blocks(layers_->enter(latent), decoded.subdivisions, config().levels());
-  decoded.voxels = layers_->leave(h);
+  std::vector<Subdivision> levels;
+  for (const at::Tensor& subdivision : guide) levels.push_back({subdivision, {}});
+  ScVaeDecoded decoded;
+  decoded.voxels = layers_->leave(layers_->run_blocks(layers_->enter(latent), levels, config().levels()));
+  for (const Subdivision& level : levels) {
+    decoded.subdivisions.push_back(level.guide.defined() ? level.guide : level.logits);
+    if (level.logits.defined()) decoded.predictions.push_back(level.logits);
+  }
   return decoded;
 }
 
 at::Tensor ScVaeDecoder::upsample(const SparseTensor& latent, int64_t levels) const {
   TORCH_CHECK(levels >= 0 && levels < config().levels(), "levels must be 0 to ", config().levels() - 1, ", got ",
               levels);
-  std::vector<at::Tensor> subdivisions;
+  std::vector<Subdivision> subdivisions;
   return layers_->run_blocks(layers_->enter(latent), subdivisions, levels).coords;
 }
 

@@ -47,6 +47,9 @@ struct ScVaeDecoded {
   // Of every level but the finest, [N_level, 8]: what was predicted (logits of the blocks' type) or the given guide. A
   // child exists where it is above 0; slot = (x&1) + 2*(y&1) + 4*(z&1).
   std::vector<at::Tensor> subdivisions;
+  // The logits of a decoder that predicts, also where a guide overruled them: what training compares with the guide.
+  // Empty when it predicts none.
+  std::vector<at::Tensor> predictions;
 };
 
 // Latent cells [N, latent] fp32, in the VAE's own space (not normalised), to voxels. Children that the subdivision

@@ -47,7 +47,7 @@ class ConvNext : public ScVaeBlock {
         wide_(linear(parameters, stage.prefix + "mlp.0")),
         narrow_(linear(parameters, stage.prefix + "mlp.2")) {}
 
-  SparseTensor forward(const SparseTensor& x, at::Tensor&) const override {
+  SparseTensor forward(const SparseTensor& x, Subdivision&) const override {
     const at::Tensor h = by_rows(conv_.forward(x).feats, [&](const at::Tensor& rows) {
       return narrow_.forward(at::silu(wide_.forward(norm_.forward(rows))));
     });
@@ -104,7 +104,7 @@ class Down : public Resampler {
   Down(const ScVaeStage& stage, const TensorMap& parameters)
       : Resampler(stage, parameters), channels_(stage.resampling == Resampling::kChannels) {}
 
-  SparseTensor forward(const SparseTensor& x, at::Tensor&) const override {
+  SparseTensor forward(const SparseTensor& x, Subdivision&) const override {
     const ParentMap map = parent_map(x);
     return run(
         x, [&](const at::Tensor& feats) { return channels_ ? space_to_channel(feats, map) : mean_pool(feats, map); });
@@ -121,12 +121,11 @@ class Up : public Resampler {
     if (stage.predicts) to_subdivision_ = linear(parameters, stage.prefix + "to_subdiv");
   }
 
-  SparseTensor forward(const SparseTensor& x, at::Tensor& subdivision) const override {
-    if (!subdivision.defined()) {
-      TORCH_CHECK(to_subdivision_.weight.defined(), "a decoder that predicts no subdivision must be guided");
-      subdivision = to_subdivision_.forward(x.feats);
-    }
-    const ChildMap map = child_map(x, subdivision > 0);
+  SparseTensor forward(const SparseTensor& x, Subdivision& subdivision) const override {
+    if (to_subdivision_.weight.defined()) subdivision.logits = to_subdivision_.forward(x.feats);
+    const at::Tensor& decision = subdivision.guide.defined() ? subdivision.guide : subdivision.logits;
+    TORCH_CHECK(decision.defined(), "a decoder that predicts no subdivision must be guided");
+    const ChildMap map = child_map(x, decision > 0);
     return run(x, [&](const at::Tensor& feats) {
       return channels_ ? channel_to_space(feats, map) : nearest_upsample(feats, map);
     });

@@ -28,13 +28,18 @@ struct ScVaeStage {
 // fp32 norms, everything else of `dtype`.
 std::vector<ParameterSpec> stage_specs(const ScVaeStage& stage, at::ScalarType dtype);
 
+// Which children an up-block makes, [N, 8]: those above 0 of the guide, or without one, of the block's own prediction.
+struct Subdivision {
+  at::Tensor guide;   // undefined: none
+  at::Tensor logits;  // left by a block that predicts, guided or not
+};
+
 class ScVaeBlock {
  public:
   virtual ~ScVaeBlock() = default;
 
-  // `subdivision` of an up-block, [N, 8]: a child exists where it is above 0. Undefined on entry: the block predicts
-  // it, as logits, and leaves it there. Other blocks ignore it.
-  virtual SparseTensor forward(const SparseTensor& x, at::Tensor& subdivision) const = 0;
+  // Blocks other than up-blocks ignore `subdivision`.
+  virtual SparseTensor forward(const SparseTensor& x, Subdivision& subdivision) const = 0;
 };
 
 std::unique_ptr<ScVaeBlock> make_block(const ScVaeStage& stage, const TensorMap& parameters);
