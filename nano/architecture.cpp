@@ -3,6 +3,17 @@
 #include <nlohmann/json.hpp>
 
 namespace espalier::nano {
+namespace {
+
+constexpr size_t kShapeLevels = 5;  // four halvings: a latent cell has 16 voxels per side
+
+nlohmann::json same_for_levels(const nlohmann::json& value, size_t count) {
+  nlohmann::json list = nlohmann::json::array();
+  for (size_t i = 0; i < count; ++i) list.push_back(value);
+  return list;
+}
+
+}  // namespace
 
 nlohmann::json image_encoder_config() {
   return {{"architectures", {"DINOv3ViTModel"}},
@@ -58,6 +69,50 @@ nlohmann::json ss_flow_config() {
             {"model_channels", 128},
             {"cond_channels", 128},
             {"num_blocks", 6},
+            {"num_heads", 4},
+            {"mlp_ratio", 4},
+            {"pe_mode", "rope"},
+            {"share_mod", true},
+            {"initialization", "scaled"},
+            {"qk_rms_norm", true},
+            {"qk_rms_norm_cross", true},
+            {"dtype", "float32"}}}};
+}
+
+nlohmann::json shape_encoder_config() {
+  return {{"name", "FlexiDualGridVaeEncoder"},
+          {"args",
+           {{"model_channels", {8, 16, 32, 32, 32}},
+            {"latent_channels", kShapeLatentChannels},
+            {"num_blocks", {0, 1, 1, 1, 1}},
+            {"block_type", same_for_levels("SparseConvNeXtBlock3d", kShapeLevels)},
+            {"down_block_type", same_for_levels("SparseResBlockS2C3d", kShapeLevels - 1)},
+            {"block_args", same_for_levels(nlohmann::json::object(), kShapeLevels)},
+            {"use_fp16", false}}}};
+}
+
+nlohmann::json shape_decoder_config() {
+  return {{"name", "FlexiDualGridVaeDecoder"},
+          {"args",
+           {{"resolution", kVoxelResolution},
+            {"model_channels", {32, 32, 32, 16, 8}},
+            {"latent_channels", kShapeLatentChannels},
+            {"num_blocks", {1, 1, 1, 1, 0}},
+            {"block_type", same_for_levels("SparseConvNeXtBlock3d", kShapeLevels)},
+            {"up_block_type", same_for_levels("SparseResBlockC2S3d", kShapeLevels - 1)},
+            {"block_args", same_for_levels(nlohmann::json::object(), kShapeLevels)},
+            {"use_fp16", false}}}};
+}
+
+nlohmann::json shape_flow_config() {
+  return {{"name", "SLatFlowModel"},
+          {"args",
+           {{"resolution", kVoxelResolution / 16},
+            {"in_channels", kShapeLatentChannels},
+            {"out_channels", kShapeLatentChannels},
+            {"model_channels", 128},
+            {"cond_channels", 128},
+            {"num_blocks", 5},
             {"num_heads", 4},
             {"mlp_ratio", 4},
             {"pe_mode", "rope"},

@@ -43,6 +43,12 @@ void add_recipe_options(CLI::App& command, Recipe& recipe) {
   command.add_option("--anneal-steps", recipe.anneal_steps, "Further updates with a falling rate")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000000));
+  command.add_option("--shape-grids", recipe.shape_grids, "Dual grids the shape VAE is trained on")
+      ->capture_default_str()
+      ->check(CLI::Range(16, 100000));
+  command.add_option("--shape-vae-steps", recipe.shape_vae_steps, "Updates of the shape VAE")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000000));
 }
 
 // A subcommand that runs one step of the recipe.
@@ -87,6 +93,7 @@ int main(int argc, char** argv) {
   add_step(app, "vae", "Train the sparse-structure VAE", recipe, espalier::nano::train_ss_vae, outcome);
   add_step(app, "encoder", "Warm up the image encoder", recipe, espalier::nano::train_encoder, outcome);
   add_step(app, "flow", "Train the denoiser and the encoder", recipe, espalier::nano::train_ss_flow, outcome);
+  add_step(app, "shape-vae", "Train the shape VAE", recipe, espalier::nano::train_shape_vae, outcome);
   add_step(app, "manifest", "Write pipeline.json and espalier.json", recipe, espalier::nano::write_manifest, outcome);
   add_step(app, "report", "Judge the base on held-out objects", recipe, espalier::nano::report_held_out, outcome);
   add_evaluate(app, evaluation, json, outcome);

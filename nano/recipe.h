@@ -12,6 +12,7 @@
 //   train_ss_vae      the sparse-structure VAE                               -> base/ckpts/ss_enc…, ss_dec…
 //   train_encoder     the image encoder alone, on occupancy and patch colours -> work/encoder.safetensors
 //   train_ss_flow     the denoiser, with the encoder trained along           -> base/ckpts/ss_flow…, base/image_encoder
+//   train_shape_vae   the VAE of dual grids, on shapes of its own          -> base/ckpts/shape_enc…, shape_dec…
 //   write_manifest    pipeline.json and espalier.json                        -> base
 namespace espalier::nano {
 
@@ -28,6 +29,8 @@ struct Recipe {
   int64_t encoder_steps = 800;
   int64_t flow_steps = 6500;    // at the full learning rate
   int64_t anneal_steps = 1200;  // of the flow, the rate falling to nothing
+  uint32_t shape_grids = 1200;  // dual grids for the shape VAE
+  int64_t shape_vae_steps = 3000;
 };
 
 // INVALID_ARGUMENT, UNAVAILABLE (disk), or what rendering and training report.
@@ -35,6 +38,7 @@ Status make_corpus(const Recipe& recipe);
 Status train_ss_vae(const Recipe& recipe);
 Status train_encoder(const Recipe& recipe);
 Status train_ss_flow(const Recipe& recipe);
+Status train_shape_vae(const Recipe& recipe);
 Status write_manifest(const Recipe& recipe);
 
 // Prints the mean held-out IoU of the base in the folder, by family, beside the baselines.

@@ -1,15 +1,14 @@
 #include <ATen/ATen.h>
 
 #include <array>
-#include <cmath>
 
 #include "absl/strings/str_cat.h"
 #include "common/philox.h"
-#include "mesh/normalize.h"
 #include "nano/architecture.h"
 #include "nano/corpus.h"
 #include "nano/objects.h"
 #include "nano/parallel.h"
+#include "nano/random_shapes.h"
 #include "nn/io/safetensors.h"
 #include "ovoxel/active_voxels.h"
 #include "ovoxel/occupancy.h"
@@ -19,54 +18,16 @@ namespace {
 
 constexpr uint32_t kShapeStream = 0x5a9e;  // apart from the objects' own streams, whose second coordinate is 0
 
-// A rotation drawn uniformly from SO(3), row by row.
-std::array<mesh::Vec3, 3> random_rotation(PhiloxStream& random) {
-  std::array<double, 4> q{};
-  double norm = 0;
-  for (double& value : q) {
-    value = random.normal();
-    norm += value * value;
-  }
-  for (double& value : q) value /= std::sqrt(norm);
-  const auto [w, x, y, z] = q;
-  const auto f = [](double v) { return static_cast<float>(v); };
-  return {{{f(1 - 2 * (y * y + z * z)), f(2 * (x * y - w * z)), f(2 * (x * z + w * y))},
-           {f(2 * (x * y + w * z)), f(1 - 2 * (x * x + z * z)), f(2 * (y * z - w * x))},
-           {f(2 * (x * z - w * y)), f(2 * (y * z + w * x)), f(1 - 2 * (x * x + y * y))}}};
-}
-
-Status rotate_at_random(mesh::Scene& scene, PhiloxStream& random) {
-  const auto rows = random_rotation(random);
-  for (mesh::Mesh& mesh : scene.meshes) {
-    for (mesh::Vec3& p : mesh.positions) {
-      const mesh::Vec3 old = p;
-      for (int i = 0; i < 3; ++i) p[i] = rows[i][0] * old[0] + rows[i][1] * old[1] + rows[i][2] * old[2];
-    }
-  }
-  return mesh::normalize(scene).status();
-}
-
-// The cells that the surface of { sum of waves > level, inside a ball } passes through.
+// The cells that the surface of a random field passes through.
 at::Tensor random_field_surface(PhiloxStream& random) {
-  constexpr int kWaves = 6, kCorners = kOccupancySide + 1;
-  std::array<std::array<double, 5>, kWaves> waves{};  // wave vector, phase, amplitude
-  const double frequency = random.uniform(0.5, 1.8);  // periods per cube
-  for (auto& wave : waves) {
-    double norm = 0;
-    for (int axis = 0; axis < 3; ++axis) norm += std::pow(wave[axis] = random.normal(), 2);
-    for (int axis = 0; axis < 3; ++axis) wave[axis] *= 2 * M_PI * frequency / std::sqrt(norm);
-    wave[3] = random.uniform(0, 2 * M_PI);
-    wave[4] = random.uniform(0.3, 1);
-  }
-  const double level = random.uniform(-0.8, 0.8), radius = random.uniform(0.42, 0.7);
+  constexpr int kCorners = kOccupancySide + 1;
+  const RandomField field(random);
   std::vector<uint8_t> inside(kCorners * kCorners * kCorners);
   for (int i = 0; i < kCorners * kCorners * kCorners; ++i) {
     const std::array<double, 3> p{i / (kCorners * kCorners) / double{kOccupancySide} - 0.5,
                                   i / kCorners % kCorners / double{kOccupancySide} - 0.5,
                                   i % kCorners / double{kOccupancySide} - 0.5};
-    double value = -level;
-    for (const auto& w : waves) value += w[4] * std::sin(w[0] * p[0] + w[1] * p[1] + w[2] * p[2] + w[3]);
-    inside[i] = value > 0 && std::hypot(p[0], p[1], p[2]) < radius;
+    inside[i] = field(p) > 0;
   }
   const at::Tensor corners =
       at::from_blob(inside.data(), {kCorners, kCorners, kCorners}, at::TensorOptions(at::kByte)).clone();
