@@ -4,7 +4,9 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/events.h"
+#include "train/stage.h"
 
 namespace espalier::train {
 namespace {
@@ -23,7 +25,7 @@ void add_request(CLI::App& app, TrainConfig& config, Extra& extra) {
   app.add_option("--dataset", config.dataset, "prepared dataset, zip or folder");
   app.add_option("--base", config.base, "folder of the base model");
   app.add_option("-o,--output", config.output, "adapter file to write (.safetensors)");
-  app.add_option("--denoiser", config.denoiser, "sparse_structure")->capture_default_str();
+  app.add_option("--denoiser", config.denoiser, absl::StrJoin(trainable_denoisers(), " or "))->capture_default_str();
   app.add_option("--resolution", config.resolution, "512 or 1024")->capture_default_str();
   app.add_option("--rank", config.rank, "16, 32 or 64")->capture_default_str();
   app.add_option("--alpha", extra.alpha, "scaling is alpha / rank; default: the rank");
@@ -42,7 +44,14 @@ void add_request(CLI::App& app, TrainConfig& config, Extra& extra) {
 
 void add_running(CLI::App& app, CommandLine& line, Extra& extra) {
   auto& config = line.config;
-  app.add_option("--micro-batch", config.micro_batch, "samples of one forward pass; 0: chosen")->capture_default_str();
+  app.add_option("--micro-batch", config.micro_batch, "most samples of a loss call; 0: as many as fit")
+      ->capture_default_str();
+  app.add_option("--max-tokens-per-call", config.max_tokens_per_call,
+                 "most latent tokens of a loss call; 0: by denoiser, or any with --micro-batch")
+      ->capture_default_str();
+  app.add_option("--gradient-checkpointing", config.gradient_checkpointing,
+                 "compute blocks again in the backward pass: auto, all, none or the number of first blocks")
+      ->capture_default_str();
   app.add_option("--precision", config.precision, "of the frozen base: fp32 or bf16")->capture_default_str();
   app.add_option("--save-dtype", config.save_dtype, "of the adapter file: bf16, fp32 or fp16")->capture_default_str();
   app.add_option("--peft-folder", config.peft_folder, "also write the adapter as a PEFT folder");

@@ -28,6 +28,7 @@ class DenoiserOf : public Denoiser {
   }
   const nn::FlowConfig& config() const override { return flow_->config(); }
   std::map<std::string, nn::Linear*> lora_targets() override { return flow_->lora_targets(); }
+  void recompute_blocks(int64_t blocks) override { flow_->recompute_blocks(blocks); }
 
  private:
   std::unique_ptr<Flow> flow_;

@@ -23,6 +23,7 @@ class Denoiser {
                              const at::Tensor& condition) const = 0;
   virtual const nn::FlowConfig& config() const = 0;
   virtual std::map<std::string, nn::Linear*> lora_targets() = 0;
+  virtual void recompute_blocks(int64_t blocks) = 0;  // as nn::SparseStructureFlow
 };
 
 std::unique_ptr<Denoiser> make_denoiser(std::unique_ptr<nn::SparseStructureFlow> flow);

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "absl/strings/str_cat.h"
 #include "train/adamw.h"
@@ -108,7 +109,8 @@ class Loop {
   Status checkpoint();
   void save();
   std::vector<SampleRef> samples();
-  BatchPlan plan_of(const std::vector<SampleRef>& samples) const;
+  std::vector<int64_t> tokens_of(const std::vector<SampleRef>& samples) const;
+  BatchPlan plan_of(std::span<const int64_t> tokens) const;
   void accumulate_gradients();
   void update();
   StepReport lead_update();
@@ -254,28 +256,37 @@ std::vector<SampleRef> Loop::samples() {
   return samples;
 }
 
-BatchPlan Loop::plan_of(const std::vector<SampleRef>& samples) const {
-  const int64_t world = collective_.world_size();
-  std::vector<int64_t> tokens(samples.size(), 1);
-  for (size_t slot = 0; !config_.item_tokens.empty() && slot < samples.size(); ++slot) {
-    tokens[slot] = config_.item_tokens[static_cast<size_t>(samples[slot].item)];
+std::vector<int64_t> Loop::tokens_of(const std::vector<SampleRef>& samples) const {
+  std::vector<int64_t> tokens;
+  for (const auto& sample : samples) {
+    tokens.push_back(config_.item_tokens.empty() ? 1 : config_.item_tokens[static_cast<size_t>(sample.item)]);
   }
+  return tokens;
+}
+
+BatchPlan Loop::plan_of(std::span<const int64_t> tokens) const {
+  const int64_t world = collective_.world_size();
   const int64_t micro = config_.micro_batch > 0 ? config_.micro_batch : (config_.batch_size + world - 1) / world;
   return plan_batch(tokens, micro, config_.item_tokens.empty() ? 0 : config_.micro_tokens, static_cast<int>(world));
 }
 
 void Loop::accumulate_gradients() {
   const auto batch = samples();
-  const auto plan = plan_of(batch);
+  const auto tokens = tokens_of(batch);
+  const auto all_tokens = static_cast<double>(std::accumulate(tokens.begin(), tokens.end(), int64_t{0}));
+  const auto plan = plan_of(tokens);
   auto& exchange = flat_.exchange();
   TreeSum sum(plan.owners, collective_);
   for (size_t call = 0; call < plan.calls.size(); ++call) {
     if (plan.owners[call] != collective_.rank()) continue;
     std::vector<SampleRef> part;
-    for (const int64_t slot : plan.calls[call]) part.push_back(batch[static_cast<size_t>(slot)]);
+    int64_t part_tokens = 0;
+    for (const int64_t slot : plan.calls[call]) {
+      part.push_back(batch[static_cast<size_t>(slot)]);
+      part_tokens += tokens[static_cast<size_t>(slot)];
+    }
     flat_.zero_gradient();
-    const double share = static_cast<double>(part.size()) / static_cast<double>(config_.batch_size);
-    const auto loss = loss_(part) * share;
+    const auto loss = loss_(part) * (static_cast<double>(part_tokens) / all_tokens);
     loss.backward();
     flat_.check_gradients_in_place();
     exchange[flat_.values().numel()].fill_(loss.item<double>());

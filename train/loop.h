@@ -38,8 +38,8 @@ struct Parameter {
 struct LoopConfig {
   int64_t steps = 1000;    // updates
   int64_t batch_size = 8;  // samples of an update over all ranks
-  // Samples of one loss call. While this does not depend on the number of ranks, neither does any bit of the result (on
-  // CPUs of one kind, with equal threads). 0: one call per rank, which makes results differ by rounding.
+  // Most samples of one loss call. While this does not depend on the number of ranks, neither does any bit of the
+  // result (on CPUs of one kind, with equal threads). 0: one call per rank, which makes results differ by rounding.
   int64_t micro_batch = 0;
   // For items of different sizes: tokens of each item, >= 1 (empty: all equal), and the most of one loss call (0: any).
   std::vector<int64_t> item_tokens;
@@ -63,7 +63,7 @@ struct LoopConfig {
 
 struct StepReport {
   int64_t step = 0;  // updates done, 1..steps
-  double loss = 0;   // mean over the global batch
+  double loss = 0;   // mean over the tokens of the global batch
   double learning_rate = 0;
   double grad_norm = 0;         // before clipping
   double seconds_per_step = 0;  // smoothed
@@ -92,7 +92,12 @@ struct LoopHooks {
   std::function<void(const nlohmann::json&)> restore_extra;
 };
 
-// Scalar mean loss of the samples with its graph. Called once per micro-batch, on every rank with its own samples.
+// Scalar mean loss over the tokens of the samples, with its graph. Called once per loss call, on the rank that makes
+// it.
+//
+// Calls count by their tokens: the loss of an update is the mean over all tokens of its batch, however it is cut. The
+// reference gives its micro-batches equal weight, having cut them to nearly equal numbers of tokens; the same rule for
+// calls of any size would make an object's weight depend on its neighbours in the call.
 using LossFunction = std::function<at::Tensor(std::span<const SampleRef>)>;
 
 struct LoopResult {
@@ -104,8 +109,8 @@ struct LoopResult {
 
 // Trains to the end. Afterwards the parameters hold the final weights, or their average when ema_decay > 0.
 // `repeats` has one entry >= 1 per item: how often an epoch shows it. Every rank calls it with equal arguments
-// (checked: FAILED_PRECONDITION); rank 0 alone reads and writes checkpoints. Loss calls count by their samples; a rank
-// without samples in an update still joins. A run may go on from its checkpoint with another number of ranks.
+// (checked: FAILED_PRECONDITION); rank 0 alone reads and writes checkpoints. A rank without samples in an update still
+// joins. A run may go on from its checkpoint with another number of ranks.
 // CANCELLED: stopped on any rank, after a checkpoint. UNAVAILABLE, DEADLINE_EXCEEDED: another rank is lost (see
 // Collective). DATA_LOSS: the ranks' parameters differ at a checkpoint, which is then not written.
 Result<LoopResult> run_loop(const LoopConfig& config, std::vector<Parameter> parameters,

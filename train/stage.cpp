@@ -6,14 +6,31 @@
 namespace espalier::train {
 namespace {
 
+// Limits of a loss call. A call is the smallest piece of an update that a rank can take, and its size never depends on
+// the number of ranks, so that no bit of the result does. Small ones share an update out well, but each has a fixed
+// cost: with the nano base that of some 100 tokens, with the official one not noticeable.
+constexpr int64_t kFewTokens = 256, kManyTokens = 1024;
+
 // Reference: TRELLIS.2 configs/gen/*.json.
 const Stage kStages[] = {
     {.denoiser = "sparse_structure",
+     .latent = LatentKind::kDense,
      .model_key = {"sparse_structure_flow_model", "sparse_structure_flow_model"},
      .encoder_key = "sparse_structure_encoder",
+     .dataset_encoder = "ss",
      .time = TimeDistribution::logit_normal(1, 1),
      .batch_size = {8, 8},
-     .condition_tier = {512, 512}},
+     .condition_tier = {512, 512},
+     .tokens_per_call = kFewTokens},
+    {.denoiser = "geometry",
+     .latent = LatentKind::kStructured,
+     .model_key = {"shape_slat_flow_model_512", "shape_slat_flow_model_1024"},
+     .encoder_key = "shape_slat_encoder",
+     .dataset_encoder = "shape",
+     .time = {},
+     .batch_size = {8, 2},
+     .condition_tier = {512, 1024},
+     .tokens_per_call = kManyTokens},
 };
 
 }  // namespace

@@ -9,14 +9,19 @@
 
 namespace espalier::train {
 
-// What differs between the denoisers, as data; the loop and the loss are shared.
+enum class LatentKind { kDense, kStructured };
+
+// What differs between the denoisers, as data; the networks' face, the loop and the loss are shared.
 struct Stage {
-  std::string_view denoiser;      // name in requests, adapters and events
-  std::string_view model_key[2];  // of the network in the base model, for tiers 512 and 1024
-  std::string_view encoder_key;   // of the encoder that made its latents
+  std::string_view denoiser;  // name in requests, adapters and events, and of the dataset's part
+  LatentKind latent = LatentKind::kDense;
+  std::string_view model_key[2];     // of the network in the base model, for tiers 512 and 1024
+  std::string_view encoder_key;      // of the encoder that makes its latents, in the base model
+  std::string_view dataset_encoder;  // the same one in a dataset's manifest
   TimeDistribution time;
-  int batch_size[2];      // default samples of an update, by tier
-  int condition_tier[2];  // pixels per side of the condition image (times grid_scale), by tier
+  int batch_size[2];        // default samples of an update, by tier
+  int condition_tier[2];    // pixels per side of the condition image (times grid_scale), by tier
+  int64_t tokens_per_call;  // default most of a loss call, see LoopConfig::micro_tokens
 };
 
 // NOT_FOUND lists the denoisers this program trains.

@@ -6,6 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "nn/lora/adapter.h"
 #include "nn/lora/adapter_file.h"
+#include "train/gradient_checkpointing.h"
 #include "train/stage.h"
 #include "train/trainer.h"
 
@@ -61,6 +62,8 @@ void check_request(const TrainConfig& config, Faults& faults) {
 void check_running(const TrainConfig& config, Faults& faults) {
   if (config.batch_size) faults.in_range("batch_size", *config.batch_size, 1, 256);
   faults.in_range("micro_batch", config.micro_batch, 0, config.batch_size.value_or(256));
+  faults.in_range<int64_t>("max_tokens_per_call", config.max_tokens_per_call, 0, int64_t{1} << 24);
+  faults.add(check_gradient_checkpointing(config.gradient_checkpointing));
   faults.in_range<int64_t>("validate_every", config.validate_every, 0, 10000);
   faults.in_range<int64_t>("checkpoint_every", config.checkpoint_every, 1, 10000);
   faults.in_range("keep_checkpoints", config.keep_checkpoints, 1, 1000);

@@ -16,26 +16,28 @@
 namespace espalier::train {
 
 struct TrainConfig {
-  std::string dataset;                        // prepared dataset, zip or folder
-  std::string base;                           // folder of the base model
-  std::string output;                         // adapter file to write, .safetensors
-  std::string denoiser = "sparse_structure";  // sparse_structure, geometry or texture
-  int resolution = 512;                       // 512 or 1024: must be the dataset's
-  int rank = 32;                              // 16, 32 or 64
-  std::optional<double> alpha;                // (0, 1024]; absent: the rank, so that the scaling is 1
-  std::string targets = "attn+mlp";           // attn+mlp, attn, or a comma list of module suffixes
-  int64_t steps = 1000;                       // optimizer updates, 100..10000
-  double learning_rate = 1e-4;                // 1e-6..1e-2
-  std::string schedule = "constant";          // constant or cosine (to 2 % of the rate)
-  int64_t warmup_steps = 0;                   // 0..steps, linear, in front of either schedule
-  double condition_dropout = 0.1;             // 0..1, probability of training on the empty condition
-  double ema_decay = 0;                       // 0 (off)..0.9999; the exported weights are then the average
-  std::optional<int> batch_size;              // 1..256 samples of an update over all ranks; absent: by denoiser
-  int micro_batch = 0;                        // samples of one forward pass, 0..batch_size; 0: chosen
-  uint64_t seed = 0;                          //
-  std::vector<int> holdout_views;             // view numbers never trained on; validation then uses these
-  int64_t validate_every = 0;                 // steps; 0: only before and after
-  std::string save_dtype = "bf16";            // bf16, fp32 or fp16
+  std::string dataset;                          // prepared dataset, zip or folder
+  std::string base;                             // folder of the base model
+  std::string output;                           // adapter file to write, .safetensors
+  std::string denoiser = "sparse_structure";    // sparse_structure or geometry
+  int resolution = 512;                         // 512 or 1024: must be the dataset's
+  int rank = 32;                                // 16, 32 or 64
+  std::optional<double> alpha;                  // (0, 1024]; absent: the rank, so that the scaling is 1
+  std::string targets = "attn+mlp";             // attn+mlp, attn, or a comma list of module suffixes
+  int64_t steps = 1000;                         // optimizer updates, 100..10000
+  double learning_rate = 1e-4;                  // 1e-6..1e-2
+  std::string schedule = "constant";            // constant or cosine (to 2 % of the rate)
+  int64_t warmup_steps = 0;                     // 0..steps, linear, in front of either schedule
+  double condition_dropout = 0.1;               // 0..1, probability of training on the empty condition
+  double ema_decay = 0;                         // 0 (off)..0.9999; the exported weights are then the average
+  std::optional<int> batch_size;                // 1..256 samples of an update over all ranks; absent: by denoiser
+  int micro_batch = 0;                          // most samples of a loss call, 0..batch_size; 0: as many as fit
+  int64_t max_tokens_per_call = 0;              // 0: by denoiser, or any with micro_batch; one sample is never cut
+  std::string gradient_checkpointing = "auto";  // auto, all, none or a number of first blocks
+  uint64_t seed = 0;                            //
+  std::vector<int> holdout_views;               // view numbers never trained on; validation then uses these
+  int64_t validate_every = 0;                   // steps; 0: only before and after
+  std::string save_dtype = "bf16";              // bf16, fp32 or fp16
   std::string precision = "fp32";  // of the frozen blocks: fp32 or bf16; adapter and optimizer are always fp32
   std::string peft_folder;         // also write adapter_config.json + adapter_model.safetensors; empty: no
   std::string checkpoint_folder;   // empty: no checkpoints

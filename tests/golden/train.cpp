@@ -15,6 +15,7 @@
 #include "nn/sparse/sparse_tensor.h"
 #include "tests/golden/golden.h"
 #include "train/adamw.h"
+#include "train/batch_plan.h"
 #include "train/denoiser.h"
 #include "train/flat_parameters.h"
 #include "train/flow_loss.h"
@@ -364,12 +365,49 @@ Status run_condition_image(const Case& c, Report& report) {
   return absl::OkStatus();
 }
 
+// The members a rank gets of each global batch, which the reference takes from an epoch's permutation padded with its
+// own head. (Our order of samples is another one, on purpose: train/item_stream.h.)
+std::vector<int64_t> balanced_share(const json& d, std::vector<int64_t> order, size_t rank) {
+  const size_t world = d.at("world_size"), per_rank = d.at("batch_size_per_gpu"), batch = world * per_rank;
+  const auto loads = d.at("loads").get<std::vector<int64_t>>();
+  for (size_t i = 0; order.size() % world != 0; ++i) order.push_back(order[i]);
+  std::vector<int64_t> share;
+  for (size_t begin = 0; begin + batch <= order.size(); begin += batch) {
+    std::vector<int64_t> batch_loads;
+    for (size_t i = begin; i < begin + batch; ++i) batch_loads.push_back(loads[static_cast<size_t>(order[i])]);
+    const auto groups =
+        train::balanced_groups(batch_loads, static_cast<int64_t>(world), static_cast<int64_t>(per_rank));
+    for (const int64_t i : groups[rank]) share.push_back(order[begin + static_cast<size_t>(i)]);
+  }
+  return share;
+}
+
+Status run_samplers(const Case& c, Report& report) {
+  const auto& d = c.description;
+  for (const auto& sequence : d.at("sequences")) {
+    const int epoch = sequence.at("epoch"), rank = sequence.at("rank");
+    const auto order = d.at("randperm_per_epoch").at(static_cast<size_t>(epoch)).get<std::vector<int64_t>>();
+    report.expect(absl::StrCat("epoch ", epoch, ", rank ", rank),
+                  balanced_share(d, order, static_cast<size_t>(rank)) == sequence.at("balanced"));
+  }
+  int index = 0;
+  for (const auto& split : d.at("collate_splits")) {
+    const auto loads = split.at("loads").get<std::vector<int64_t>>();
+    const int64_t count = split.at("split"), all = static_cast<int64_t>(loads.size());
+    report.expect(absl::StrCat("split ", index), train::balanced_groups(loads, count, all) == split.at("groups"));
+    report.expect(absl::StrCat("split ", index++, " of equal size"),
+                  train::balanced_groups(loads, count, all / count) == split.at("equal_size"));
+  }
+  return absl::OkStatus();
+}
+
 Status dispatch(const Case& c, Report& report) {
   const auto kind = c.description.value("kind", "");
   if (kind == "flow_loss") return run_loss(c, report);
   if (kind == "lora") return run_lora(c, report);
   if (kind == "grad_clipper") return run_clip(c, report);
   if (kind == "condition_image") return run_condition_image(c, report);
+  if (kind == "samplers") return run_samplers(c, report);
   return absl::UnimplementedError("this kind of case is not built yet");
 }
 

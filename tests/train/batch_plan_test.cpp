@@ -43,6 +43,21 @@ TEST(BatchPlan, PutsALargeSampleAlone) {
   EXPECT_THAT(plan.owners, ElementsAre(0, 1));
 }
 
+TEST(BatchPlan, CutsSamplesOfDifferentSizesIntoTheFewestCallsOfNearlyEqualWork) {
+  const auto plan = plan_batch(std::vector<int64_t>{300, 450, 200, 600, 350}, 8, 1024, 2);
+  EXPECT_THAT(plan.calls, ElementsAre(ElementsAre(0, 3), ElementsAre(1, 2, 4))) << "900 and 1000 tokens";
+  EXPECT_THAT(plan.owners, ElementsAre(0, 1));
+}
+
+TEST(BalancedGroups, GiveTheHeaviestToTheLightestGroupThatIsNotFull) {
+  const std::vector<int64_t> loads = {76, 102, 128, 89};
+  EXPECT_THAT(balanced_groups(loads, 2, 4), ElementsAre(ElementsAre(2, 0), ElementsAre(1, 3)));
+  EXPECT_THAT(balanced_groups(std::vector<int64_t>{100, 1, 1, 1}, 2, 2),
+              ElementsAre(ElementsAre(0, 3), ElementsAre(1, 2)));
+  EXPECT_THAT(balanced_groups(std::vector<int64_t>{100, 1, 1, 1}, 2, 4),
+              ElementsAre(ElementsAre(0), ElementsAre(1, 2, 3)));
+}
+
 TEST(BatchPlan, KeepsItsPromisesForAnySizes) {
   for (uint64_t seed = 0; seed < 50; ++seed) {
     const auto tokens = random_sizes(seed, 1 + static_cast<int>(seed));

@@ -15,7 +15,8 @@
 #include "image/codec.h"
 #include "nn/io/safetensors.h"
 #include "nn/networks/dinov3.h"
-#include "nn/networks/ss_flow.h"
+#include "nn/networks/sc_vae.h"
+#include "nn/networks/slat_flow.h"
 #include "train/torch_errors.h"
 
 namespace espalier::train {
@@ -27,10 +28,13 @@ using nlohmann::json;
 // What a dataset for a base looks like.
 struct Form {
   double grid_scale;
-  int64_t grid;  // of the latent
+  int64_t grid;  // of the sparse-structure latent
   int views, side;
+  int resolution = 512;
+  int shape_channels = 0;  // 0: no shape latents
 };
-constexpr Form kTiny{1.0 / 16, 2, 6, 32}, kNano{0.25, 4, 6, 128};
+constexpr Form kNano{0.25, 4, 6, 128};
+Form tiny(int resolution) { return {1.0 / 16, 2, 6, 32, resolution, 6}; }
 
 void check(const Status& status) {
   if (!status.ok()) throw StatusError(status);
@@ -55,30 +59,61 @@ void write_random(const fs::path& path, const std::vector<nn::ParameterSpec>& sp
   check(nn::write_safetensors(path, tensors));
 }
 
-void write_base(const fs::path& folder) {
-  fs::create_directories(folder / "ckpts");
-  fs::create_directories(folder / "encoder");
-  const json flow = {{"resolution", 2},     {"in_channels", 8},  {"out_channels", 8},   {"model_channels", 32},
-                     {"cond_channels", 24}, {"num_blocks", 2},   {"num_heads", 2},      {"mlp_ratio", 2.0},
-                     {"pe_mode", "rope"},   {"share_mod", true}, {"qk_rms_norm", true}, {"qk_rms_norm_cross", true}};
-  const json model = {{"name", "SparseStructureFlowModel"}, {"args", flow}};
+json flow_args(int resolution, int channels) {
+  return {{"resolution", resolution}, {"in_channels", channels}, {"out_channels", channels},
+          {"model_channels", 32},     {"cond_channels", 24},     {"num_blocks", 2},
+          {"num_heads", 2},           {"mlp_ratio", 2.0},        {"pe_mode", "rope"},
+          {"share_mod", true},        {"qk_rms_norm", true},     {"qk_rms_norm_cross", true}};
+}
+
+void write_flow(const fs::path& stem, const std::string& name, const json& args) {
+  check(write_file_atomic(stem.string() + ".json", json{{"name", name}, {"args", args}}.dump()));
+  write_random(stem.string() + ".safetensors", nn::SLatFlow::parameter_specs(check(nn::FlowConfig::parse(args))));
+}
+
+void write_image_encoder(const fs::path& folder) {
   const json encoder = {{"patch_size", 16},          {"hidden_size", 24},        {"intermediate_size", 32},
                         {"num_hidden_layers", 1},    {"num_attention_heads", 2}, {"num_register_tokens", 1},
                         {"model_type", "dinov3_vit"}};
+  fs::create_directories(folder);
+  check(write_file_atomic(folder / "config.json", encoder.dump()));
+  write_random(folder / "model.safetensors", nn::DinoV3::parameter_specs(check(nn::DinoV3Config::parse(encoder))));
+}
+
+void write_shape_encoder(const fs::path& stem) {
+  const json args = {{"model_channels", {8, 8}},
+                     {"num_blocks", {0, 0}},
+                     {"latent_channels", 6},
+                     {"block_type", {"SparseConvNeXtBlock3d", "SparseConvNeXtBlock3d"}},
+                     {"down_block_type", json::array({"SparseResBlockS2C3d"})},
+                     {"block_args", {json::object(), json::object()}}};
+  check(write_file_atomic(stem.string() + ".json", json{{"name", "FlexiDualGridVaeEncoder"}, {"args", args}}.dump()));
+  write_random(stem.string() + ".safetensors", nn::ScVaeEncoder::parameter_specs(check(nn::ScVaeConfig::parse(args))));
+}
+
+void write_base(const fs::path& folder) {
+  fs::create_directories(folder / "ckpts");
+  const json models = {{"sparse_structure_flow_model", "ckpts/flow"},
+                       {"shape_slat_flow_model_512", "ckpts/shape_512"},
+                       {"shape_slat_flow_model_1024", "ckpts/shape_1024"}};
+  const std::vector<double> mean = {0, 1, -1, 0.5, 0, 2}, std = {1, 2, 1.5, 1, 3, 1};
   const json pipeline = {
       {"name", "Trellis2ImageTo3DPipeline"},
       {"args",
-       {{"models", {{"sparse_structure_flow_model", "ckpts/flow"}}},
+       {{"models", models},
+        {"shape_slat_normalization", {{"mean", mean}, {"std", std}}},
         {"image_cond_model", {{"name", "DinoV3FeatureExtractor"}, {"args", {{"model_name", "encoder"}}}}}}}};
-  check(write_file_atomic(folder / "ckpts/flow.json", model.dump()));
-  check(write_file_atomic(folder / "encoder/config.json", encoder.dump()));
+  const json about = {{"name", "tiny"},
+                      {"licence", "none"},
+                      {"grid_scale", 1.0 / 16},
+                      {"models", {{"shape_slat_encoder", "ckpts/shape_encoder"}}}};
   check(write_file_atomic(folder / "pipeline.json", pipeline.dump()));
-  check(write_file_atomic(folder / "espalier.json",
-                          json{{"name", "tiny"}, {"licence", "none"}, {"grid_scale", 1.0 / 16}}.dump()));
-  write_random(folder / "ckpts/flow.safetensors",
-               nn::SparseStructureFlow::parameter_specs(check(nn::FlowConfig::parse(flow))));
-  write_random(folder / "encoder/model.safetensors",
-               nn::DinoV3::parameter_specs(check(nn::DinoV3Config::parse(encoder))));
+  check(write_file_atomic(folder / "espalier.json", about.dump()));
+  write_flow(folder / "ckpts/flow", "SparseStructureFlowModel", flow_args(2, 8));
+  write_flow(folder / "ckpts/shape_512", "SLatFlowModel", flow_args(2, 6));
+  write_flow(folder / "ckpts/shape_1024", "SLatFlowModel", flow_args(4, 6));
+  write_shape_encoder(folder / "ckpts/shape_encoder");
+  write_image_encoder(folder / "encoder");
 }
 
 std::string view_png(const Form& form, int object, int view) {
@@ -95,52 +130,109 @@ std::string view_png(const Form& form, int object, int view) {
   return check(image::encode_png(picture));
 }
 
-void write_dataset(const Form& form, const fs::path& folder, int objects) {
-  fs::create_directories(folder / "files");
-  dataset::Manifest manifest;
-  dataset::FilesOnDisk on_disk;
-  manifest.grid_scale = form.grid_scale;
-  manifest.ss_resolution = static_cast<int>(4 * form.grid);
-  manifest.render.views = form.views;
-  manifest.render.size = form.side;
-  manifest.stages["sparse_structure"].ready = true;
-  manifest.stages["sparse_structure"].objects = objects;
-  manifest.folders = {{"ss_latent", dataset::ss_latent_folder("random", manifest.ss_resolution)},
-                      {"render_cond", "renders_cond"}};
-  for (int i = 0; i < objects; ++i) {
-    dataset::ObjectRecord object;
-    object.sha256 = sha256_hex(absl::StrCat("object ", i));
-    object.path = absl::StrCat(i, ".glb");
-    object.bundle_sha256 = object.sha256;
-    object.stages["sparse_structure"] = "ok";
-    const auto add = [&](const std::string& path, const std::string& bytes) {
-      const auto file = folder / "files" / absl::StrCat(i, "_", on_disk.size());
-      check(write_file_atomic(file, bytes));
-      object.files.push_back(check(dataset::record_file(path, file)));
-      on_disk[path] = file;
-    };
-    std::vector<float> latent(static_cast<size_t>(8 * form.grid * form.grid * form.grid));
-    PhiloxStream random(9, static_cast<uint32_t>(i));
-    for (auto& value : latent) value = static_cast<float>(random.normal());
-    add(absl::StrCat(manifest.folders["ss_latent"], "/", object.sha256, ".npz"),
-        check(dataset::write_npz({{"z", dataset::make_array(latent, {8, form.grid, form.grid, form.grid})}})));
-    for (int view = 0; view < form.views; ++view) {
-      add(absl::StrCat("renders_cond/", object.sha256, "/", dataset::view_name(view)), view_png(form, i, view));
-    }
-    manifest.objects.push_back(object);
-  }
-  manifest.source.unique_objects = manifest.source.prepared = objects;
-  check(dataset::write_dataset(manifest, on_disk, folder / "dataset.zip"));
+std::vector<float> random_values(uint32_t stream, int64_t count) {
+  std::vector<float> values(static_cast<size_t>(count));
+  PhiloxStream random(9, stream);
+  for (auto& value : values) value = static_cast<float>(random.normal());
+  return values;
 }
+
+// A part of the cells of a cube, of another number for each object.
+std::string shape_latent(const Form& form, int cells_per_side, int object) {
+  std::vector<uint8_t> coords;
+  const int cells = cells_per_side * cells_per_side * cells_per_side;
+  const int tokens = cells - object % (cells / 2);
+  for (int cell = 0; cell < tokens; ++cell) {
+    coords.insert(coords.end(), {static_cast<uint8_t>(cell / (cells_per_side * cells_per_side)),
+                                 static_cast<uint8_t>(cell / cells_per_side % cells_per_side),
+                                 static_cast<uint8_t>(cell % cells_per_side)});
+  }
+  const auto feats = random_values(100 + static_cast<uint32_t>(object), int64_t{tokens} * form.shape_channels);
+  return check(dataset::write_npz({{"coords", dataset::make_array(coords, {tokens, 3})},
+                                   {"feats", dataset::make_array(feats, {tokens, form.shape_channels})}}));
+}
+
+// Makes the objects of a dataset, one file after the other.
+class DatasetMaker {
+ public:
+  DatasetMaker(const Form& form, fs::path folder) : form_(form), folder_(std::move(folder)) {
+    fs::create_directories(folder_ / "files");
+    manifest_.resolution = form.resolution;
+    manifest_.grid_scale = form.grid_scale;
+    manifest_.ss_resolution = static_cast<int>(4 * form.grid);
+    manifest_.render.views = form.views;
+    manifest_.render.size = form.side;
+    manifest_.folders = {{"ss_latent", dataset::ss_latent_folder("random", manifest_.ss_resolution)},
+                         {"shape_latent", dataset::shape_latent_folder("random", form.resolution)},
+                         {"render_cond", "renders_cond"}};
+  }
+
+  void add(int index, bool too_large) {
+    dataset::ObjectRecord object;
+    object.sha256 = sha256_hex(absl::StrCat("object ", index));
+    object.path = absl::StrCat(index, ".glb");
+    object.bundle_sha256 = object.sha256;
+    const auto z =
+        dataset::make_array(random_values(static_cast<uint32_t>(index), 8 * form_.grid * form_.grid * form_.grid),
+                            {8, form_.grid, form_.grid, form_.grid});
+    add_file(object, absl::StrCat(manifest_.folders["ss_latent"], "/", object.sha256, ".npz"),
+             check(dataset::write_npz({{"z", z}})));
+    object.stages["sparse_structure"] = "ok";
+    if (too_large) {
+      object.status = "partial";
+      object.stages["geometry"] = "too_many_tokens";
+    } else if (form_.shape_channels > 0) {
+      object.stages["geometry"] = "ok";
+      add_file(object, absl::StrCat(manifest_.folders["shape_latent"], "/", object.sha256, ".npz"),
+               shape_latent(form_, dataset::shape_grid(manifest_), index));
+    }
+    for (int view = 0; view < form_.views; ++view) {
+      add_file(object, absl::StrCat("renders_cond/", object.sha256, "/", dataset::view_name(view)),
+               view_png(form_, index, view));
+    }
+    manifest_.objects.push_back(object);
+  }
+
+  void finish(const std::string& shape_encoder_sha256) {
+    const auto objects = static_cast<int64_t>(manifest_.objects.size());
+    for (const char* name : {"sparse_structure", "geometry"}) {
+      auto& stage = manifest_.stages[name];
+      for (const auto& object : manifest_.objects) stage.objects += dataset::is_usable(object, name);
+      stage.ready = stage.objects > 0;
+    }
+    if (!shape_encoder_sha256.empty()) manifest_.encoders["shape"] = {"shape_encoder", shape_encoder_sha256, "fp32"};
+    manifest_.source.unique_objects = manifest_.source.prepared = objects;
+    check(dataset::write_dataset(manifest_, on_disk_, folder_ / "dataset.zip"));
+  }
+
+ private:
+  void add_file(dataset::ObjectRecord& object, const std::string& path, const std::string& bytes) {
+    const auto file = folder_ / "files" / std::to_string(on_disk_.size());
+    check(write_file_atomic(file, bytes));
+    object.files.push_back(check(dataset::record_file(path, file)));
+    on_disk_[path] = file;
+  }
+
+  const Form form_;
+  const fs::path folder_;
+  dataset::Manifest manifest_;
+  dataset::FilesOnDisk on_disk_;
+};
 
 }  // namespace
 
-void write_tiny_world(const fs::path& folder, int objects) {
+void write_tiny_world(const fs::path& folder, const TinyWorld& world) {
   write_base(folder / "base");
-  write_dataset(kTiny, folder, objects);
+  DatasetMaker dataset(tiny(world.resolution), folder);
+  for (int i = 0; i < world.objects; ++i) dataset.add(i, i < world.too_large);
+  dataset.finish(check(sha256_hex_of_file(folder / "base/ckpts/shape_encoder.safetensors")));
 }
 
-void write_nano_dataset(const fs::path& folder, int objects) { write_dataset(kNano, folder, objects); }
+void write_nano_dataset(const fs::path& folder, int objects) {
+  DatasetMaker dataset(kNano, folder);
+  for (int i = 0; i < objects; ++i) dataset.add(i, false);
+  dataset.finish("");
+}
 
 TrainConfig tiny_config(const fs::path& folder, const std::string& name) {
   TrainConfig config;

@@ -23,11 +23,14 @@ std::vector<std::string> arguments_of(const TrainConfig& config, int events_fd) 
   add("--dataset", config.dataset);
   add("--base", config.base);
   add("-o", config.output);
+  add("--denoiser", config.denoiser);
+  add("--resolution", absl::StrCat(config.resolution));
   add("--rank", absl::StrCat(config.rank));
   add("--steps", absl::StrCat(config.steps));
   add("--lr", absl::StrCat(config.learning_rate));
   if (config.batch_size) add("--batch-size", absl::StrCat(*config.batch_size));
   if (config.micro_batch > 0) add("--micro-batch", absl::StrCat(config.micro_batch));
+  if (config.max_tokens_per_call > 0) add("--max-tokens-per-call", absl::StrCat(config.max_tokens_per_call));
   add("--save-dtype", config.save_dtype);
   add("--threads", "1");
   for (const int view : config.holdout_views) add("--holdout-view", absl::StrCat(view));

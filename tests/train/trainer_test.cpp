@@ -89,12 +89,34 @@ TEST_F(Trainer, GivesTheSameAdapterWithoutConditionCache) {
   EXPECT_EQ(train(uncached)->sha256, train(config("cached"))->sha256);
 }
 
-TEST_F(Trainer, SplitsIntoMicroBatchesWithoutChangingTheResultMuch) {
-  auto micro = config("micro");
-  micro.micro_batch = 1;
-  const auto whole = train(config("unsplit")), split = train(micro);
-  ASSERT_TRUE(whole.ok() && split.ok());
-  EXPECT_NEAR(whole->validation_after, split->validation_after, 1e-3);
+TEST_F(Trainer, CutsBatchesWithoutChangingTheResultMuch) {
+  for (const char* denoiser : {"sparse_structure", "geometry"}) {
+    auto whole = config("whole"), by_samples = config("by_samples"), by_tokens = config("by_tokens");
+    for (auto* each : {&whole, &by_samples, &by_tokens}) each->denoiser = denoiser;
+    by_samples.micro_batch = 1;
+    by_tokens.max_tokens_per_call = 16;
+    const auto want = train(whole), samples = train(by_samples), tokens = train(by_tokens);
+    ASSERT_TRUE(want.ok() && samples.ok() && tokens.ok()) << want.status() << samples.status() << tokens.status();
+    EXPECT_NEAR(want->validation_after, samples->validation_after, 1e-3) << denoiser;
+    EXPECT_NEAR(want->validation_after, tokens->validation_after, 1e-3) << denoiser;
+    EXPECT_NE(samples->sha256, want->sha256) << "the cut does nothing";
+    EXPECT_NE(tokens->sha256, want->sha256) << "the cut does nothing";
+  }
+}
+
+TEST_F(Trainer, GivesEqualBytesForAnyGradientCheckpointing) {
+  for (const char* denoiser : {"sparse_structure", "geometry"}) {
+    std::vector<std::string> digests;
+    for (const char* setting : {"none", "1", "all", "auto"}) {
+      auto checkpointed = config("checkpointed");
+      checkpointed.denoiser = denoiser;
+      checkpointed.gradient_checkpointing = setting;
+      const auto result = train(checkpointed);
+      ASSERT_TRUE(result.ok()) << result.status();
+      digests.push_back(result->sha256);
+    }
+    EXPECT_THAT(digests, testing::Each(digests[0])) << denoiser;
+  }
 }
 
 TEST_F(Trainer, TrainsInBfloat16) {
@@ -112,6 +134,7 @@ TEST_F(Trainer, RefusesInputsThatDoNotFit) {
     const char* message;
   };
   const std::vector<Row> rows = {
+      {"denoiser without a trainer", [](auto& c) { c.denoiser = "texture"; }, "allowed: sparse_structure, geometry"},
       {"missing dataset", [](auto& c) { c.dataset = "/nonexistent.zip"; }, "nonexistent"},
       {"missing base", [](auto& c) { c.base = "/nonexistent"; }, "nonexistent"},
       {"other resolution", [](auto& c) { c.resolution = 1024; }, "resolution"},
@@ -134,9 +157,11 @@ TEST(TrainConfigValidation, NamesEveryFaultAtOnce) {
   config.steps = 99;
   config.learning_rate = 0;
   config.resolution = 640;
+  config.gradient_checkpointing = "some";
+  config.max_tokens_per_call = -1;
   const auto message = std::string(validate(config).message());
-  for (const char* field :
-       {"dataset:", "base:", "output:", "denoiser:", "rank:", "steps:", "learning_rate:", "resolution:"}) {
+  for (const char* field : {"dataset:", "base:", "output:", "denoiser:", "rank:", "steps:", "learning_rate:",
+                            "resolution:", "gradient_checkpointing:", "max_tokens_per_call:"}) {
     EXPECT_THAT(message, HasSubstr(field));
   }
 }

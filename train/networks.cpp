@@ -1,0 +1,62 @@
+#include "train/networks.h"
+
+#include <torch/types.h>
+
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "common/sha256.h"
+#include "nn/io/load_model.h"
+
+namespace espalier::train {
+namespace {
+
+Result<std::unique_ptr<Denoiser>> load_denoiser(const nn::BaseModel& base, LatentKind kind, const std::string& key,
+                                                const nn::LoadOptions& options) {
+  if (kind == LatentKind::kDense) {
+    ESP_ASSIGN(auto flow, nn::load_ss_flow(base, options));
+    return make_denoiser(std::move(flow));
+  }
+  ESP_ASSIGN(auto flow, nn::load_slat_flow(base, key, options));
+  return make_denoiser(std::move(flow));
+}
+
+}  // namespace
+
+Result<Networks> load_networks(const nn::BaseModel& base, const Stage& stage, const TrainConfig& config,
+                               c10::Device device) {
+  const std::string key(stage.model_key[tier_index(config.resolution)]);
+  ESP_ASSIGN(const auto files, base.model_files(key));
+  Networks networks;
+  networks.model_name = files.weights.stem().string();
+  ESP_ASSIGN(networks.model_sha256, sha256_hex_of_file(files.weights));
+  nn::LoadOptions options;
+  options.dtype = config.precision == "bf16" ? at::kBFloat16 : at::kFloat;
+  options.device = device;
+  ESP_ASSIGN(networks.denoiser, load_denoiser(base, stage.latent, key, options));
+  nn::LoadOptions encoder_options;
+  encoder_options.device = device;
+  ESP_ASSIGN(networks.encoder, nn::load_image_encoder(base, encoder_options));
+  return networks;
+}
+
+LatentForm latent_form(const nn::BaseModel& base, const Stage& stage, int resolution, const nn::FlowConfig& denoiser) {
+  if (stage.latent == LatentKind::kDense) return {stage.latent, denoiser.in_channels, denoiser.resolution, {}};
+  const double cells = resolution * base.grid_scale() / dataset::kVoxelsPerShapeCell;
+  return {stage.latent, denoiser.in_channels, std::lround(cells), base.shape_slat_normalization()};
+}
+
+Status check_encoder(const dataset::Manifest& manifest, const nn::BaseModel& base, const Stage& stage) {
+  const std::string key(stage.encoder_key);
+  const auto made_by = manifest.encoders.find(std::string(stage.dataset_encoder));
+  if (made_by == manifest.encoders.end() || made_by->second.sha256.empty() || !base.has_model(key)) {
+    return absl::OkStatus();
+  }
+  ESP_ASSIGN(const auto files, base.model_files(key));
+  ESP_ASSIGN(const auto ours, sha256_hex_of_file(files.weights));
+  if (ours == made_by->second.sha256) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("dataset: its latents were made by another encoder (",
+                                                 made_by->second.name, ") than this base model's"));
+}
+
+}  // namespace espalier::train
