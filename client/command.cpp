@@ -102,7 +102,7 @@ int run(int argc, char** argv) {
   add_security(app, command.security);
   app.add_flag("--json", command.json, "Machine-readable output, one JSON object per line");
   for (const auto add : {add_up, add_submit, add_jobs, add_watch, add_logs, add_metrics, add_download, add_delete,
-                         add_estimate, add_billing, add_generate, add_admin}) {
+                         add_estimate, add_billing, add_generate, add_admin, add_fetch_base}) {
     add(app, command);
   }
   try {
@@ -111,8 +111,8 @@ int run(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   configure_log("espalier", LogLevel::kWarning, LogFormat::kText);
-  // `up` starts the coordinator that the others connect to; an estimate needs none.
-  const bool alone = app.got_subcommand("up") || app.got_subcommand("estimate");
+  // `up` starts the coordinator that the others connect to; estimates and downloads of a base need none.
+  const bool alone = app.got_subcommand("up") || app.got_subcommand("estimate") || app.got_subcommand("fetch-base");
   const Status connected = alone ? absl::OkStatus() : connect(command);
   const Status status = connected.ok() ? command.run() : connected;
   if (status.ok()) return 0;

@@ -43,6 +43,7 @@ void add_estimate(CLI::App& app, Command& command);
 void add_billing(CLI::App& app, Command& command);
 void add_generate(CLI::App& app, Command& command);
 void add_admin(CLI::App& app, Command& command);
+void add_fetch_base(CLI::App& app, Command& command);
 
 // With the key and the protection that `command` names; they have been checked before a verb runs.
 std::shared_ptr<grpc::Channel> coordinator_channel(const Command& command);

@@ -26,7 +26,7 @@ Status fetch(const std::string& from, Source& source, const DownloadProgress& pr
   if (is_url(from)) {
     source.name = fs::path(from.substr(0, from.find_first_of("?#"))).filename().string();
     if (source.name.empty()) source.name = "download.zip";
-    return http_download(from, source.zip, progress, stop);
+    return http_download(from, source.zip, {.progress = progress, .stop = stop});
   }
   const fs::path path = fs::path(from).lexically_normal();
   const auto stem = path.has_filename() ? path.filename() : path.parent_path().filename();

@@ -1,0 +1,83 @@
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "client/board.h"
+#include "client/command.h"
+#include "client/fetch_base.h"
+
+namespace espalier::client {
+namespace {
+
+struct Arguments {
+  FetchBaseOptions options;
+  std::vector<std::string> denoisers;  // empty: all
+};
+
+std::string from_environment(const char* name, const std::string& otherwise = "") {
+  const char* value = std::getenv(name);
+  return value && *value != '\0' ? value : otherwise;
+}
+
+void print(const Command& command, const FetchBaseOptions& options, const FetchedBase& fetched) {
+  const std::string base = options.folder.string();
+  if (command.json) {
+    const nlohmann::json object = {{"base", base},
+                                   {"files", fetched.files},
+                                   {"bytes", fetched.bytes},
+                                   {"downloaded_bytes", fetched.downloaded},
+                                   {"revisions", fetched.revisions}};
+    std::cout << object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
+    return;
+  }
+  std::cout << base << ": " << fetched.files << " files, " << bytes_text(fetched.bytes) << ", "
+            << bytes_text(fetched.downloaded) << " of them downloaded now, all checked\n"
+            << "Use it with --base " << base << ", for example: espalier up --base " << base << std::endl;
+}
+
+Status fetch(const Command& command, Arguments arguments) {
+  FetchBaseOptions& options = arguments.options;
+  options.hub.endpoint = from_environment("HF_ENDPOINT", kDefaultHub);
+  options.hub.token = from_environment("HF_TOKEN");
+  options.hub.stop = command.stop;
+  options.silent = command.json;
+  if (!arguments.denoisers.empty()) options.selection.denoisers.clear();
+  for (const auto& name : arguments.denoisers) options.selection.denoisers.push_back(*parse_denoiser(name));
+  ESP_ASSIGN(const FetchedBase fetched, fetch_base(options));
+  print(command, options, fetched);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void add_fetch_base(CLI::App& app, Command& command) {
+  auto* verb =
+      app.add_subcommand("fetch-base", "Download the official weights as a base; may be interrupted and repeated");
+  auto arguments = std::make_shared<Arguments>();
+  auto& options = arguments->options;
+  verb->footer("HF_TOKEN is needed for the gated image encoder; HF_ENDPOINT names another hub (default: " +
+               std::string(kDefaultHub) + ").");
+  verb->add_option("-o,--output", options.folder, "Folder of the base")->capture_default_str();
+  verb->add_option("--repo", options.repo, "Model repository with a pipeline.json, owner/name")->capture_default_str();
+  verb->add_option("--revision", options.revision,
+                   "Its branch, tag or commit (default: the commit the folder already has, else main)");
+  verb->add_option("--tiers", options.selection.tiers, "512, 1024; comma-separated")
+      ->delimiter(',')
+      ->check(CLI::IsMember({512, 1024}))
+      ->capture_default_str();
+  verb->add_option("--only", arguments->denoisers,
+                   "What is to be trained or generated: sparse_structure, geometry, texture; comma-separated "
+                   "(default: all)")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"sparse_structure", "geometry", "texture"}));
+  verb->add_option("--image-encoder", options.selection.image_encoder,
+                   "Take the DINOv3 image encoder from this repository (default: the one pipeline.json names)");
+  verb->add_flag("--verify", options.verify, "Read all files again, also those an earlier fetch has checked");
+  verb->callback([&command, arguments] { command.run = [&command, arguments] { return fetch(command, *arguments); }; });
+}
+
+}  // namespace espalier::client
