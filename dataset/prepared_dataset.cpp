@@ -264,6 +264,11 @@ bool is_usable(const ObjectRecord& object, const std::string& stage) {
   return is_prepared(object) && found != object.stages.end() && found->second == "ok";
 }
 
+int64_t token_count(const ObjectRecord& object, const std::string& kind) {
+  const auto found = object.tokens.find(kind);
+  return found == object.tokens.end() ? 0 : found->second;
+}
+
 int shape_grid(const Manifest& manifest) {
   const double cells = manifest.resolution * manifest.grid_scale / kVoxelsPerShapeCell;
   return cells >= 1 && cells <= 256 && cells == std::floor(cells) ? static_cast<int>(cells) : 0;

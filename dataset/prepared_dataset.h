@@ -52,6 +52,8 @@ struct ObjectRecord {
 bool is_prepared(const ObjectRecord& object);
 // Prepared, and with data for `stage`.
 bool is_usable(const ObjectRecord& object, const std::string& stage);
+// Of ObjectRecord::tokens; 0 when not recorded.
+int64_t token_count(const ObjectRecord& object, const std::string& kind);
 
 // Over the objects that are usable for a stage.
 struct TokenSummary {
@@ -61,9 +63,9 @@ struct TokenSummary {
 struct StageSummary {
   bool ready = false;
   int64_t objects = 0;
-  std::string reason;                  // when not ready
-  std::optional<TokenSummary> tokens;  // of a stage with structured latents
-  int64_t max_tokens = 0;              // objects with more are left out of the stage; 0: no such limit
+  std::string reason;                                 // when not ready
+  std::optional<TokenSummary> tokens = std::nullopt;  // of a stage with structured latents
+  int64_t max_tokens = 0;                             // objects with more are left out of the stage; 0: no such limit
 };
 
 struct EncoderRecord {

@@ -63,8 +63,7 @@ std::string artifact_table(const Manifest& manifest, const ArtifactTable& artifa
     if (!(artifact.stage == nullptr ? is_prepared(object) : is_usable(object, artifact.stage))) continue;
     table.rows.push_back({object.sha256, "True"});
     if (artifact.tokens == nullptr) continue;
-    const auto tokens = object.tokens.find(artifact.tokens);
-    table.rows.back().push_back(std::to_string(tokens == object.tokens.end() ? 0 : tokens->second));
+    table.rows.back().push_back(std::to_string(token_count(object, artifact.tokens)));
   }
   return write_csv(table);
 }

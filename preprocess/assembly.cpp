@@ -18,13 +18,44 @@ dataset::SourceRecord count(const std::vector<dataset::ObjectRecord>& objects, s
   source.archive_sha256 = std::move(archive_sha256);
   source.files_discovered = static_cast<int64_t>(objects.size());
   for (const auto& object : objects) {
-    source.prepared += object.status == "ok" ? 1 : 0;
+    source.prepared += dataset::is_prepared(object) ? 1 : 0;
     source.failed += object.status == "failed" ? 1 : 0;
     source.duplicates += object.status == "duplicate" ? 1 : 0;
     source.excluded += object.status == "excluded" ? 1 : 0;
   }
   source.unique_objects = source.prepared + source.failed;
   return source;
+}
+
+dataset::StageSummary summary(const std::vector<dataset::ObjectRecord>& objects, const std::string& stage) {
+  dataset::StageSummary out;
+  for (const auto& object : objects) {
+    if (dataset::is_usable(object, stage)) {
+      ++out.objects;
+    } else if (const auto why = object.stages.find(stage); out.reason.empty() && why != object.stages.end()) {
+      out.reason = why->second;
+    }
+  }
+  out.ready = out.objects > 0;
+  if (out.ready)
+    out.reason.clear();
+  else if (out.reason.empty())
+    out.reason = "no_usable_object";
+  return out;
+}
+
+dataset::StageSummary geometry_summary(const std::vector<dataset::ObjectRecord>& objects, int resolution) {
+  dataset::StageSummary out = summary(objects, "geometry");
+  out.max_tokens = dataset::max_shape_tokens(resolution);
+  for (const auto& object : objects) {
+    if (!dataset::is_usable(object, "geometry")) continue;
+    const int64_t tokens = dataset::token_count(object, "shape");
+    if (!out.tokens) out.tokens = {tokens, tokens, 0};
+    out.tokens->min = std::min(out.tokens->min, tokens);
+    out.tokens->max = std::max(out.tokens->max, tokens);
+    out.tokens->sum += tokens;
+  }
+  return out;
 }
 
 // No asset was usable: say why, for the first few.
@@ -43,9 +74,10 @@ Status nothing_usable(const std::vector<dataset::ObjectRecord>& objects) {
 dataset::Manifest complete(dataset::Manifest manifest, std::vector<dataset::ObjectRecord> objects,
                            std::string archive_sha256) {
   manifest.source = count(objects, std::move(archive_sha256));
-  manifest.stages["sparse_structure"] = {true, manifest.source.prepared, ""};
-  manifest.stages["geometry"] = {false, 0, "not_prepared"};
-  manifest.stages["texture"] = {false, 0, "not_prepared"};
+  manifest.stages["sparse_structure"] = summary(objects, "sparse_structure");
+  manifest.stages["geometry"].reason = "no_shape_encoder";
+  if (manifest.encoders.contains("shape")) manifest.stages["geometry"] = geometry_summary(objects, manifest.resolution);
+  manifest.stages["texture"].reason = "not_prepared";
   manifest.objects = std::move(objects);
   std::sort(manifest.objects.begin(), manifest.objects.end(),
             [](const auto& a, const auto& b) { return std::tie(a.sha256, a.path) < std::tie(b.sha256, b.path); });

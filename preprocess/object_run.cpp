@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "ovoxel/grid.h"
 #include "preprocess/memory_budget.h"
 
 namespace espalier::preprocess {
@@ -17,15 +18,23 @@ using Clock = std::chrono::steady_clock;
 
 constexpr size_t kShownWarnings = 5;  // per object
 
-// Rough peak of one object: the scene in several forms, the voxels, the encoder's activations, the views.
-uint64_t estimated_bytes(const ObjectSettings& settings, const Asset& asset) {
+constexpr uint64_t kVoxelsPerSquare = 8;          // a surface's voxels, in squares of the grid's side
+constexpr uint64_t kDualGridBytes = 2 * 25 + 16;  // per voxel: its slabs and the whole, then packed
+
+uint64_t squared(int side) { return static_cast<uint64_t>(side) * static_cast<uint64_t>(side); }
+
+// Rough peak of one object: the scene in several forms, the voxels, the encoders' activations, the views.
+uint64_t estimated_bytes(const ObjectSettings& settings, const Encoders& encoders, const Asset& asset) {
   std::error_code error;
   const auto file = std::filesystem::file_size(settings.root / asset.path, error);
-  const auto side = static_cast<uint64_t>(settings.voxel_resolution);
   const auto cells = static_cast<uint64_t>(settings.ss_resolution);
-  const auto pixels = static_cast<uint64_t>(settings.render_size) * static_cast<uint64_t>(settings.render_size);
-  return (error ? 0 : file * 16) + side * side * 12 * 8 + cells * cells * cells * 4 * 256 +
-         pixels * 4 * static_cast<uint64_t>(settings.views);
+  uint64_t shape = 0;
+  if (encoders.shape != nullptr)
+    shape =
+        squared(settings.shape_resolution) * kVoxelsPerSquare * (kDualGridBytes + encoders.shape->bytes_per_voxel());
+  return (error ? 0 : file * 16) + squared(settings.voxel_resolution) * kVoxelsPerSquare * sizeof(ovoxel::Voxel) +
+         cells * cells * cells * 4 * 256 + shape +
+         squared(settings.render_size) * 4 * static_cast<uint64_t>(settings.views);
 }
 
 // What the manifest and the path say of an object, which may change between runs.
@@ -42,11 +51,11 @@ void describe(const Asset& asset, dataset::ObjectRecord& record) {
 
 class Run {
  public:
-  Run(const std::vector<Asset>& assets, const ObjectSettings& settings, const StructureEncoder& encoder,
+  Run(const std::vector<Asset>& assets, const ObjectSettings& settings, const Encoders& encoders,
       const ObjectStore& store, std::stop_token stop, const PreprocessObserver& observer)
       : assets_(assets),
         settings_(settings),
-        encoder_(encoder),
+        encoders_(encoders),
         store_(store),
         outer_stop_(std::move(stop)),
         observer_(observer),
@@ -88,22 +97,21 @@ class Run {
 
   // False when the run is over.
   bool prepare(const Asset& asset, dataset::ObjectRecord& record, std::vector<std::string>& warnings) {
-    const MemoryBudget::Share share(budget_, estimated_bytes(settings_, asset));
+    const MemoryBudget::Share share(budget_, estimated_bytes(settings_, encoders_, asset));
     if (stop_.stop_requested()) return false;
     std::string stage;
-    auto result = prepare_object(asset, settings_, encoder_, store_, stop_.get_token(), stage, warnings);
+    auto result = prepare_object(asset, settings_, encoders_, store_, stop_.get_token(), stage, warnings);
     if (result.ok()) {
       record = *std::move(result);
       return true;
     }
-    const std::string code = asset_error_code(result.status());
-    if (code.empty()) {
+    if (asset_error_code(result.status()).empty()) {
       end(result.status());
       return false;
     }
     record.status = "failed";
     record.stages = {{"sparse_structure", "failed"}};
-    record.error = {code, stage, std::string(result.status().message()).substr(code.size() + 2)};
+    record.error = asset_error(result.status(), stage);
     return true;
   }
 
@@ -118,7 +126,7 @@ class Run {
     ObjectEvent event;
     event.done = ++done_;
     event.total = static_cast<int64_t>(assets_.size());
-    event.skipped = skipped_ += record.status == "ok" ? 0 : 1;
+    event.skipped = skipped_ += dataset::is_prepared(record) ? 0 : 1;
     event.path = record.path;
     event.status = record.status;
     event.seconds = seconds;
@@ -131,7 +139,7 @@ class Run {
 
   const std::vector<Asset>& assets_;
   const ObjectSettings& settings_;
-  const StructureEncoder& encoder_;
+  const Encoders& encoders_;
   const ObjectStore& store_;
   const std::stop_token outer_stop_;
   const PreprocessObserver& observer_;
@@ -149,10 +157,9 @@ class Run {
 }  // namespace
 
 Result<std::vector<dataset::ObjectRecord>> prepare_all(const std::vector<Asset>& assets, const ObjectSettings& settings,
-                                                       int threads, const StructureEncoder& encoder,
-                                                       const ObjectStore& store, std::stop_token stop,
-                                                       const PreprocessObserver& observer) {
-  return Run(assets, settings, encoder, store, std::move(stop), observer).run(threads);
+                                                       int threads, const Encoders& encoders, const ObjectStore& store,
+                                                       std::stop_token stop, const PreprocessObserver& observer) {
+  return Run(assets, settings, encoders, store, std::move(stop), observer).run(threads);
 }
 
 }  // namespace espalier::preprocess

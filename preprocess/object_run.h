@@ -6,10 +6,10 @@
 #include "common/status.h"
 #include "dataset/prepared_dataset.h"
 #include "preprocess/discovery.h"
+#include "preprocess/encoders.h"
 #include "preprocess/object_store.h"
 #include "preprocess/pipeline.h"
 #include "preprocess/prepare_object.h"
-#include "preprocess/structure.h"
 
 namespace espalier::preprocess {
 
@@ -17,8 +17,7 @@ namespace espalier::preprocess {
 // also for excluded, duplicate and failed ones. Objects finished in an earlier run are taken from the store.
 // `observer` is called by one thread at a time. An error is the run's, never an asset's.
 Result<std::vector<dataset::ObjectRecord>> prepare_all(const std::vector<Asset>& assets, const ObjectSettings& settings,
-                                                       int threads, const StructureEncoder& encoder,
-                                                       const ObjectStore& store, std::stop_token stop,
-                                                       const PreprocessObserver& observer);
+                                                       int threads, const Encoders& encoders, const ObjectStore& store,
+                                                       std::stop_token stop, const PreprocessObserver& observer);
 
 }  // namespace espalier::preprocess

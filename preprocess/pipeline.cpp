@@ -45,14 +45,17 @@ struct Plan {
   ObjectSettings settings;
   std::string base_name;
   double grid_scale = 1;
-  std::unique_ptr<StructureEncoder> encoder;
+  Encoders encoders;
+  dataset::NormalizationRecord shape_normalization;
   int threads = 1;
 
   // Names all that the files of an object depend on besides the asset.
   std::string key() const {
     const auto& s = settings;
     const nlohmann::json parts = {{"recipe", kRecipe},
-                                  {"encoder", encoder->sha256()},
+                                  {"encoder", encoders.structure->checkpoint().sha256},
+                                  {"shape_encoder", encoders.shape ? encoders.shape->checkpoint().sha256 : ""},
+                                  {"shape_voxels", encoders.shape ? s.shape_resolution : 0},
                                   {"views", s.views},
                                   {"size", s.render_size},
                                   {"samples", s.render_samples},
@@ -72,7 +75,8 @@ Result<Plan> make_plan(const PreprocessConfig& config) {
   ObjectSettings& settings = plan.settings;
   ESP_ASSIGN(settings.voxel_resolution, scaled(kTopTier, base));
   ESP_ASSIGN(settings.ss_resolution, scaled(kOccupancySide, base));
-  ESP_ASSIGN(plan.encoder, StructureEncoder::load(base));
+  ESP_ASSIGN(const int shape_cells, scaled(config.resolution / dataset::kVoxelsPerShapeCell, base));
+  ESP_ASSIGN(plan.encoders, Encoders::load(base));
   plan.base_name = base.name();
   plan.grid_scale = base.grid_scale();
   plan.threads =
@@ -83,10 +87,22 @@ Result<Plan> make_plan(const PreprocessConfig& config) {
   settings.render_size = config.render_resolution > 0 ? config.render_resolution : settings.voxel_resolution;
   settings.render_samples = config.render_samples;
   settings.seed = config.seed;
-  settings.latent_folder = dataset::ss_latent_folder(plan.encoder->name(), settings.ss_resolution);
+  settings.shape_resolution = shape_cells * dataset::kVoxelsPerShapeCell;
+  settings.max_shape_tokens = dataset::max_shape_tokens(config.resolution);
+  settings.voxelizer.version = ESP_VERSION;
+  settings.latent_folder =
+      dataset::ss_latent_folder(plan.encoders.structure->checkpoint().name, settings.ss_resolution);
+  if (plan.encoders.shape) {
+    settings.shape_folder = dataset::shape_latent_folder(plan.encoders.shape->checkpoint().name, config.resolution);
+    plan.shape_normalization = {base.shape_slat_normalization().mean, base.shape_slat_normalization().std};
+  }
   settings.occupancy_folder = dataset::ss_occupancy_folder(settings.ss_resolution);
   settings.render_folder = "renders_cond";
   return plan;
+}
+
+dataset::EncoderRecord encoder_record(const Checkpoint& checkpoint) {
+  return {checkpoint.name, checkpoint.sha256, "fp32"};
 }
 
 // Everything of the manifest that does not depend on the assets.
@@ -102,7 +118,13 @@ dataset::Manifest header(const PreprocessConfig& config, const Plan& plan) {
                       {"ss_occupancy", settings.occupancy_folder},
                       {"render_cond", settings.render_folder},
                       {"asset_stats", "asset_stats"}};
-  manifest.encoders["ss"] = {plan.encoder->name(), plan.encoder->sha256(), "fp32"};
+  manifest.encoders["ss"] = encoder_record(plan.encoders.structure->checkpoint());
+  if (plan.encoders.shape) {
+    manifest.folders["shape_latent"] = settings.shape_folder;
+    manifest.encoders["shape"] = encoder_record(plan.encoders.shape->checkpoint());
+    manifest.voxelizer = settings.voxelizer;
+    if (!plan.shape_normalization.mean.empty()) manifest.normalization["shape"] = plan.shape_normalization;
+  }
   manifest.render = {settings.views, settings.render_size, settings.render_samples, "espalier-embree",
                      "filmic",       settings.seed};
   return manifest;
@@ -155,7 +177,7 @@ Result<PreprocessResult> prepare_assets(const PreprocessConfig& config, const Pl
   const int workers = std::clamp<int>(static_cast<int>(assets.size()), 1, given.threads);
   settings.threads = std::max(1, given.threads / workers);
   ESP_ASSIGN(const ObjectStore store, ObjectStore::open(work, given.key()));
-  ESP_ASSIGN(auto objects, prepare_all(assets, settings, workers, *given.encoder, store, stop, observer));
+  ESP_ASSIGN(auto objects, prepare_all(assets, settings, workers, given.encoders, store, stop, observer));
   dataset::FilesOnDisk files;
   for (size_t i = 0; i < assets.size(); ++i) {
     for (const auto& file : objects[i].files) files[file.path] = store.folder(assets[i]) / file.path;
@@ -163,6 +185,24 @@ Result<PreprocessResult> prepare_assets(const PreprocessConfig& config, const Pl
   if (config.shards > 1)
     return finish_part(config, given, static_cast<int64_t>(all.size()), source.sha256, std::move(objects), files);
   return write_prepared(complete(header(config, given), std::move(objects), source.sha256), files, config.output);
+}
+
+// Latents of different encoders do not mix.
+Status check_encoders(const dataset::Manifest& manifest, const Plan& plan) {
+  const auto differs = [&](const std::string& kind, const Checkpoint& ours) {
+    if (!manifest.folders.contains(kind + "_latent")) return false;
+    const auto encoder = manifest.encoders.find(kind);
+    return encoder == manifest.encoders.end() || encoder->second.sha256 != ours.sha256;
+  };
+  const char* other = nullptr;
+  if (differs("ss", plan.encoders.structure->checkpoint()) || manifest.ss_resolution != plan.settings.ss_resolution)
+    other = "sparse-structure";
+  else if (plan.encoders.shape && differs("shape", plan.encoders.shape->checkpoint()))
+    other = "shape";
+  if (other == nullptr) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("the dataset was prepared with another ", other,
+                                                 " encoder than that of the base ", plan.base_name,
+                                                 "; prepare the assets again"));
 }
 
 // A dataset that was prepared before: checked against this run and passed on unchanged to `output`.
@@ -173,14 +213,12 @@ Result<PreprocessResult> reuse(const PreprocessConfig& config, const Plan& plan,
   if (manifest.resolution != config.resolution)
     return absl::InvalidArgumentError(absl::StrCat("resolution: the prepared dataset has ", manifest.resolution,
                                                    ", the request ", config.resolution, "; they must agree"));
-  const auto encoder = manifest.encoders.find("ss");
-  if (encoder == manifest.encoders.end() || encoder->second.sha256 != plan.encoder->sha256() ||
-      manifest.ss_resolution != plan.settings.ss_resolution)
-    return absl::InvalidArgumentError(
-        absl::StrCat("the dataset was prepared with another sparse-structure encoder than that of the base ",
-                     plan.base_name, "; prepare the assets again"));
-  if (data.objects().empty()) return absl::InvalidArgumentError("the prepared dataset has no sparse-structure data");
-  for (const std::string& warning : data.warnings()) {
+  ESP_TRY(check_encoders(manifest, plan));
+  if (data.objects().empty()) return absl::InvalidArgumentError("the prepared dataset has no data for any stage");
+  std::vector<std::string> warnings = data.warnings();
+  if (plan.encoders.shape && !manifest.folders.contains("shape_latent"))
+    warnings.push_back("the prepared dataset has no shape latents: prepare the assets again to train geometry");
+  for (const std::string& warning : warnings) {
     if (observer.warning) observer.warning(warning);
   }
   if (observer.started) observer.started(static_cast<int64_t>(data.objects().size()));
@@ -195,7 +233,8 @@ Result<PreprocessResult> reuse(const PreprocessConfig& config, const Plan& plan,
   result.dataset_id = data.id();
   result.resolution = manifest.resolution;
   result.objects = static_cast<int64_t>(data.objects().size());
-  result.failed = static_cast<int64_t>(data.warnings().size());
+  result.failed =
+      std::count_if(manifest.objects.begin(), manifest.objects.end(), dataset::is_prepared) - result.objects;
   result.reused = true;
   return measured(std::move(result), output);
 }

@@ -10,7 +10,10 @@
 
 // From a user's 3D assets to a prepared dataset. Free of torch.
 //
-//   archive -> discovery -> import (sandboxed) -> normalise -> voxels -> occupancy -> latent ; -> views ; -> dataset
+//   archive -> discovery -> import (sandboxed) -> normalise -> voxels -> occupancy -> structure latent ;
+//   -> dual grid -> shape latent ; -> views ; -> dataset
+//
+// A dataset serves all stages that its base has an encoder for, whatever a job trains first.
 namespace espalier::preprocess {
 
 // How one asset's import child is confined. Beyond these it has no network, no other files than the asset's tree, no
@@ -49,8 +52,8 @@ Status validate(const PreprocessConfig& config);
 struct ObjectEvent {
   int64_t done = 0, total = 0, skipped = 0;
   std::string path;
-  std::string status;         // ok, failed, duplicate, excluded
-  std::string code, message;  // when failed
+  std::string status;         // ok, partial, failed, duplicate, excluded
+  std::string code, message;  // when failed or partial
   double seconds = 0;
 };
 

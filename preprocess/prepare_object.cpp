@@ -1,9 +1,12 @@
 #include "preprocess/prepare_object.h"
 
 #include <algorithm>
+#include <functional>
 #include <new>
+#include <optional>
 #include <system_error>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/files.h"
 #include "dataset/layout.h"
@@ -11,7 +14,9 @@
 #include "image/codec.h"
 #include "mesh/normalize.h"
 #include "ovoxel/active_voxels.h"
+#include "ovoxel/dual_grid.h"
 #include "ovoxel/occupancy.h"
+#include "ovoxel/stored_dual_grid.h"
 #include "preprocess/import_asset.h"
 #include "preprocess/up_axis.h"
 #include "render/condition_views.h"
@@ -27,23 +32,42 @@ Status coded(const Status& status, std::string_view code) {
   return annotate(status, code);
 }
 
+Status out_of_memory() {
+  return absl::ResourceExhaustedError("OUT_OF_MEMORY: preparing the object needs too much memory");
+}
+
+// An .npz of cells and, unless there are none, of their features.
+Result<std::string> cells_npz(const std::vector<uint8_t>& coords, const std::vector<float>& feats = {}) {
+  const auto rows = static_cast<int64_t>(coords.size() / 3);
+  std::map<std::string, dataset::Array> arrays;
+  arrays["coords"] = dataset::make_array(std::span(coords), {rows, 3});
+  if (!feats.empty())
+    arrays["feats"] = dataset::make_array(std::span(feats), {rows, static_cast<int64_t>(feats.size()) / rows});
+  return dataset::write_npz(arrays);
+}
+
 // The stages of one object, in order.
 class Preparation {
  public:
-  Preparation(const Asset& asset, const ObjectSettings& settings, const StructureEncoder& encoder,
-              const ObjectStore& store, std::stop_token stop, std::string& stage)
-      : asset_(asset), settings_(settings), encoder_(encoder), store_(store), stop_(std::move(stop)), stage_(stage) {}
+  Preparation(const Asset& asset, const ObjectSettings& settings, const Encoders& encoders, const ObjectStore& store,
+              std::stop_token stop, std::string& stage)
+      : asset_(asset), settings_(settings), encoders_(encoders), store_(store), stop_(std::move(stop)), stage_(stage) {}
 
   Result<dataset::ObjectRecord> run(std::vector<std::string>& warnings) {
     ESP_TRY(load(warnings));
-    ESP_TRY(voxelize());
     ESP_ASSIGN(folder_, store_.begin(asset_));
-    ESP_TRY(encode());
+    stage_ = "voxelize";
+    ESP_TRY(geometry([this] { return make_dual_grid(); }, warnings));
+    ESP_TRY(voxelize());
+    stage_ = "encode";
+    ESP_TRY(encode_structure());
+    ESP_TRY(geometry([this] { return encode_shape(); }, warnings));
+    dual_grid_.reset();
     ESP_TRY(render());
     record_.sha256 = asset_.sha256;
     record_.bundle_sha256 = asset_.bundle_sha256;
-    record_.status = "ok";
-    record_.stages = {{"sparse_structure", "ok"}};
+    record_.status = record_.error ? "partial" : "ok";
+    record_.stages["sparse_structure"] = "ok";
     ESP_TRY(store_.commit(asset_, paths_, record_));
     return std::move(record_);
   }
@@ -63,9 +87,49 @@ class Preparation {
     return next();
   }
 
+  // A step of the geometry stage. A fault of the asset in it costs the object that stage only.
+  Status geometry(const std::function<Status()>& step, std::vector<std::string>& warnings) {
+    if (encoders_.shape == nullptr || record_.error) return absl::OkStatus();
+    Status status;
+    try {
+      status = step();
+    } catch (const std::bad_alloc&) {
+      status = out_of_memory();
+    }
+    const std::string code = asset_error_code(status);
+    if (code.empty()) return status;
+    record_.error = asset_error(status, stage_);
+    record_.stages["geometry"] = absl::AsciiStrToLower(code);
+    warnings.push_back(absl::StrCat("not usable for geometry: ", std::string(status.message())));
+    return absl::OkStatus();
+  }
+
+  Status make_dual_grid() {
+    const mesh::Surface surface = ovoxel::welded(scene_);
+    ovoxel::DualGridOptions options;
+    options.face_weight = static_cast<float>(settings_.voxelizer.face_weight);
+    options.boundary_weight = static_cast<float>(settings_.voxelizer.boundary_weight);
+    options.regularization_weight = static_cast<float>(settings_.voxelizer.regularization_weight);
+    options.threads = settings_.threads;
+    const int side = settings_.shape_resolution;
+    const auto grid = ovoxel::dual_grid(surface.positions, surface.triangles, ovoxel::Grid::cube(side), options);
+    if (!grid.ok()) return coded(grid.status(), "VOXELIZE_FAILED");
+    if (grid->voxels.empty()) return absl::InvalidArgumentError("VOXELIZE_FAILED: the surface touches no voxel");
+    record_.voxels[side] = static_cast<int64_t>(grid->voxels.size());
+    auto packed = ovoxel::pack_dual_grid(*grid, side);
+    if (!packed.ok()) return coded(packed.status(), "VOXELIZE_FAILED");
+    dual_grid_ = *std::move(packed);
+    return next();
+  }
+
+  // The voxels of the occupancy's resolution; a dual grid of that resolution has the same.
+  Result<std::vector<ovoxel::Voxel>> surface_voxels() const {
+    if (dual_grid_ && settings_.shape_resolution == settings_.voxel_resolution) return dual_grid_->voxels;
+    return ovoxel::active_voxels(scene_, settings_.voxel_resolution, settings_.threads);
+  }
+
   Status voxelize() {
-    stage_ = "voxelize";
-    const auto voxels = ovoxel::active_voxels(scene_, settings_.voxel_resolution, settings_.threads);
+    const auto voxels = surface_voxels();
     if (!voxels.ok()) return coded(voxels.status(), "VOXELIZE_FAILED");
     if (voxels->empty()) return absl::InvalidArgumentError("VOXELIZE_FAILED: the surface touches no voxel");
     auto occupancy = ovoxel::occupancy(*voxels, settings_.voxel_resolution, settings_.ss_resolution);
@@ -75,9 +139,25 @@ class Preparation {
     return next();
   }
 
-  Status encode() {
-    stage_ = "encode";
-    ESP_ASSIGN(const StructureLatent latent, encoder_.encode(occupancy_, settings_.ss_resolution));
+  Status encode_shape() {
+    const int side = settings_.shape_resolution;
+    const auto cells = ovoxel::occupancy(dual_grid_->voxels, side, side / dataset::kVoxelsPerShapeCell);
+    if (!cells.ok()) return coded(cells.status(), "VOXELIZE_FAILED");
+    const int64_t tokens = std::count(cells->begin(), cells->end(), uint8_t{1});
+    record_.tokens["shape"] = tokens;
+    if (tokens > settings_.max_shape_tokens)
+      return absl::InvalidArgumentError(absl::StrCat("TOO_MANY_TOKENS: the surface touches ", tokens,
+                                                     " cells of the shape latent; at most ", settings_.max_shape_tokens,
+                                                     " can be trained on"));
+    ESP_ASSIGN(const dataset::ShapeLatent latent, encoders_.shape->encode(*dual_grid_));
+    ESP_ASSIGN(const std::string npz, cells_npz(latent.coords, latent.feats));
+    ESP_TRY(write(npz_path(settings_.shape_folder), npz));
+    record_.stages["geometry"] = "ok";
+    return next();
+  }
+
+  Status encode_structure() {
+    ESP_ASSIGN(const StructureLatent latent, encoders_.structure->encode(occupancy_, settings_.ss_resolution));
     const std::vector<ovoxel::Voxel> cells = ovoxel::occupied_cells(occupancy_, settings_.ss_resolution);
     record_.tokens["ss"] = static_cast<int64_t>(cells.size());
     std::vector<uint8_t> coords;  // [M, 3]
@@ -88,11 +168,9 @@ class Preparation {
     const int64_t r = latent.side;
     ESP_ASSIGN(const std::string z,
                dataset::write_npz({{"z", dataset::make_array(std::span(latent.z), {latent.channels, r, r, r})}}));
-    ESP_ASSIGN(const std::string occupied,
-               dataset::write_npz({{"coords", dataset::make_array(std::span<const uint8_t>(coords),
-                                                                  {static_cast<int64_t>(cells.size()), 3})}}));
-    ESP_TRY(write(absl::StrCat(settings_.latent_folder, "/", asset_.sha256, ".npz"), z));
-    ESP_TRY(write(absl::StrCat(settings_.occupancy_folder, "/", asset_.sha256, ".npz"), occupied));
+    ESP_ASSIGN(const std::string occupied, cells_npz(coords));
+    ESP_TRY(write(npz_path(settings_.latent_folder), z));
+    ESP_TRY(write(npz_path(settings_.occupancy_folder), occupied));
     return next();
   }
 
@@ -118,6 +196,8 @@ class Preparation {
     return next();
   }
 
+  std::string npz_path(const std::string& folder) const { return absl::StrCat(folder, "/", asset_.sha256, ".npz"); }
+
   Status write(const std::string& path, std::string_view bytes) {
     std::error_code error;
     fs::create_directories((folder_ / path).parent_path(), error);
@@ -132,14 +212,15 @@ class Preparation {
 
   const Asset& asset_;
   const ObjectSettings& settings_;
-  const StructureEncoder& encoder_;
+  const Encoders& encoders_;
   const ObjectStore& store_;
   const std::stop_token stop_;
   std::string& stage_;
 
   mesh::Scene scene_;
   mesh::Normalization normalization_;
-  std::vector<uint8_t> occupancy_;  // [side, side, side]
+  std::vector<uint8_t> occupancy_;               // [side, side, side]
+  std::optional<ovoxel::VoxelTable> dual_grid_;  // packed; absent unless geometry is prepared
   fs::path folder_;
   std::vector<std::string> paths_;  // written so far, in the dataset
   dataset::ObjectRecord record_;
@@ -156,14 +237,18 @@ std::string asset_error_code(const Status& status) {
   return upper ? message.substr(0, colon) : std::string();
 }
 
+dataset::ObjectError asset_error(const Status& status, const std::string& stage) {
+  const std::string code = asset_error_code(status);
+  return {code, stage, std::string(status.message()).substr(code.size() + 2)};
+}
+
 Result<dataset::ObjectRecord> prepare_object(const Asset& asset, const ObjectSettings& settings,
-                                             const StructureEncoder& encoder, const ObjectStore& store,
-                                             std::stop_token stop, std::string& stage,
-                                             std::vector<std::string>& warnings) {
+                                             const Encoders& encoders, const ObjectStore& store, std::stop_token stop,
+                                             std::string& stage, std::vector<std::string>& warnings) {
   try {
-    return Preparation(asset, settings, encoder, store, std::move(stop), stage).run(warnings);
+    return Preparation(asset, settings, encoders, store, std::move(stop), stage).run(warnings);
   } catch (const std::bad_alloc&) {
-    return absl::ResourceExhaustedError("OUT_OF_MEMORY: preparing the object needs too much memory");
+    return out_of_memory();
   }
 }
 

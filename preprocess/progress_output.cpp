@@ -34,7 +34,7 @@ void ProgressOutput::started(int64_t total) {
 void ProgressOutput::object(const ObjectEvent& event) {
   nlohmann::json line = {{"event", "object"},        {"done", event.done}, {"total", event.total},
                          {"skipped", event.skipped}, {"path", event.path}, {"status", event.status}};
-  if (event.status == "failed") line["code"] = event.code, line["message"] = event.message;
+  if (!event.code.empty()) line["code"] = event.code, line["message"] = event.message;
   events_.write(line);
   if (!for_people_) return;
   std::fprintf(stderr, "[%lld/%lld] %-9s %s", static_cast<long long>(event.done), static_cast<long long>(event.total),

@@ -7,13 +7,12 @@
 #include <filesystem>
 #include <fstream>
 
-#include "archive/zip_writer.h"
 #include "common/files.h"
 #include "dataset/reader.h"
 #include "image/codec.h"
 #include "preprocess/command_line.h"
 #include "tests/preprocess/boxes.h"
-#include "tests/preprocess/tiny_base.h"
+#include "tests/preprocess/preparation.h"
 
 namespace espalier::preprocess {
 namespace {
@@ -24,47 +23,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
-class Pipeline : public ::testing::Test {
- protected:
-  void SetUp() override {
-    ASSERT_TRUE(testing::write_tiny_base(path("base")).ok());
-    config_.input = path("assets.zip");
-    config_.output = path("set.zip");
-    config_.base = path("base");
-    config_.views = 2;
-    config_.render_resolution = 64;
-    config_.render_samples = 1;
-    config_.threads = 2;
-  }
-
-  fs::path path(const std::string& name) const { return folder_->path() / name; }
-
-  void zip(const std::map<std::string, std::string>& files) {
-    archive::ZipWriter writer;
-    for (const auto& [name, bytes] : files) ASSERT_TRUE(writer.add_bytes(name, bytes).ok());
-    ASSERT_TRUE(writer.finish(path("assets.zip")).ok());
-  }
-
-  Result<PreprocessResult> run(std::stop_token stop = {}) {
-    events_.clear();
-    PreprocessObserver observer;
-    observer.object = [this](const ObjectEvent& event) { events_.push_back(event); };
-    return preprocess(config_, stop, observer);
-  }
-
-  const ObjectEvent& event_of(const std::string& name) {
-    for (const ObjectEvent& event : events_) {
-      if (event.path == name) return event;
-    }
-    static const ObjectEvent kNone;
-    ADD_FAILURE() << "no event of " << name;
-    return kNone;
-  }
-
-  Result<TempDir> folder_ = TempDir::create("pipeline_test");
-  PreprocessConfig config_;
-  std::vector<ObjectEvent> events_;
-};
+class Pipeline : public testing::PreparationTest {};
 
 TEST_F(Pipeline, MakesADatasetAndSkipsWhatIsBroken) {
   zip({{"a/flat.glb", box_glb(1, 1, 0.2f)},
@@ -178,7 +137,7 @@ TEST_F(Pipeline, ReusesAPreparedDatasetOfTheSameKind) {
   config_.resolution = 1024;
   EXPECT_THAT(std::string(run().status().message()), HasSubstr("resolution"));
   config_.resolution = 512;
-  ASSERT_TRUE(testing::write_tiny_base(path("base"), 2).ok());
+  ASSERT_TRUE(testing::write_tiny_base(path("base"), {.seed = 2}).ok());
   EXPECT_THAT(std::string(run().status().message()), HasSubstr("another sparse-structure encoder"));
 }
 
