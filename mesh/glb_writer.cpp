@@ -1,6 +1,5 @@
 #include "mesh/glb_writer.h"
 
-#include <bit>
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -9,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "image/codec.h"
+#include "mesh/writers.h"
 
 namespace espalier::mesh {
 namespace {
@@ -18,12 +18,6 @@ using Json = nlohmann::ordered_json;
 constexpr int kFloatType = 5126, kUnsignedIntType = 5125, kUnsignedShortType = 5123;
 constexpr int kArrayBuffer = 34962, kElementBuffer = 34963;
 constexpr uint64_t kMaxBytes = 0xFFFFFFFFu;
-
-void put_u32(std::string& out, uint32_t value) {
-  for (int i = 0; i < 4; ++i) out += static_cast<char>(value >> (8 * i) & 0xFF);
-}
-
-void put_float(std::string& out, float value) { put_u32(out, std::bit_cast<uint32_t>(value)); }
 
 int wrap_constant(Wrap wrap) { return wrap == Wrap::kClamp ? 33071 : wrap == Wrap::kMirror ? 33648 : 10497; }
 
@@ -61,8 +55,6 @@ std::vector<Part> split_by_material(const Mesh& mesh) {
   for (auto& [id, part] : parts) out.push_back(std::move(part));
   return out;
 }
-
-Vec3 to_y_up(const Vec3& v) { return {v[0], v[2], -v[1] + 0.0f}; }
 
 class GlbWriter {
  public:
