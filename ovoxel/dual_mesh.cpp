@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "ovoxel/edge_cells.h"
 #include "ovoxel/parallel.h"
 #include "ovoxel/voxel_index.h"
 
@@ -15,13 +16,6 @@ using mesh::Vec3;
 using Quad = std::array<uint32_t, 4>;
 
 constexpr size_t kVoxelsPerTask = size_t{1} << 16;
-
-// Voxels around the crossed edge of each axis, from the voxel that has the flag.
-constexpr Voxel kAround[3][4] = {
-    {{0, 0, 0}, {0, 0, 1}, {0, 1, 1}, {0, 1, 0}},
-    {{0, 0, 0}, {1, 0, 0}, {1, 0, 1}, {0, 0, 1}},
-    {{0, 0, 0}, {0, 1, 0}, {1, 1, 0}, {1, 0, 0}},
-};
 
 Status check_grid(const Grid& grid) {
   for (size_t a = 0; a < 3; ++a) {
@@ -72,7 +66,7 @@ void add_quads(const DualGridView& dual, const VoxelIndex& index, size_t i, std:
     Quad quad{static_cast<uint32_t>(i)};
     bool whole = true;
     for (size_t k = 1; k < 4 && whole; ++k) {
-      const Voxel& offset = kAround[axis][k];
+      const Voxel& offset = internal::kAroundEdge[axis][k];
       const Voxel& v = dual.voxels[i];
       quad[k] = index.find({v[0] + offset[0], v[1] + offset[1], v[2] + offset[2]});
       whole = quad[k] != VoxelIndex::kNone;
