@@ -19,37 +19,61 @@ namespace espalier::infer {
 struct EngineOptions {
   std::filesystem::path base{};           // folder of the base model
   std::string device = "cpu";             // or "cuda", "cuda:1" where this build and machine have it
-  bool bfloat16 = false;                  // run the denoiser's blocks in bfloat16 instead of float32
+  bool bfloat16 = false;                  // run the denoisers' blocks in bfloat16 instead of float32
+  std::string memory = "auto";            // networks: resident, low (one at a time, loaded when used), auto: by size
+  int max_shape_tokens = 131072;          // of one request, over its samples; one that comes out larger fails
   int max_waiting = 16;                   // requests that may wait for the one that runs
   std::filesystem::path matting_model{};  // TorchScript file for images without transparency; empty: none
 };
 
 struct GenerateHooks {
   std::function<void(uint64_t seed)> started;  // once, after every check and before any work
-  // `stage` is condition, sparse_structure or mesh; network evaluations (or samples) done of all in this stage.
+  // `stage` is condition, sparse_structure, shape_low (of a cascade), shape, decode or mesh; network evaluations,
+  // images or samples done of all in this stage.
   std::function<void(std::string_view stage, int done, int total)> progress;
-  std::stop_token stop;  // looked at before every network evaluation
+  std::stop_token stop;  // looked at before every network evaluation and between the stages
+};
+
+// What a mesh is the surface of.
+enum class Representation {
+  kOccupancy,  // the occupied cells of the coarse structure, smoothed
+  kDualGrid,   // the flexible dual grid that the shape decoder gave
+};
+
+struct GeneratedFile {
+  FileFormat format;
+  std::string bytes;
 };
 
 struct GeneratedSample {
-  std::string glb;                             // binary glTF 2.0, Y up
-  std::vector<std::array<int32_t, 3>> voxels;  // occupied cells, ascending (x, y, z)
+  std::vector<GeneratedFile> files;            // as the request's formats
+  std::vector<std::array<int32_t, 3>> voxels;  // occupied cells of the structure, ascending (x, y, z)
+  int64_t shape_tokens = 0;                    // cells of the structured latent; 0 without a shape
+  int64_t shape_voxels = 0;                    // of the decoded grid
+  int64_t vertices = 0, triangles = 0;         // of the mesh in the files
+  int64_t holes_closed = 0;
+
+  const std::string& file(FileFormat format) const;  // empty when it was not asked for
 };
 
 struct GeneratedAssets {
   std::vector<GeneratedSample> samples;
   uint64_t seed = 0;
-  int resolution = 0;            // the tier used
+  Representation representation = Representation::kOccupancy;
+  std::string pipeline;          // empty without a shape
+  int resolution = 0;            // reached, as in the request: lower than asked for when there were too many tokens
   int structure_resolution = 0;  // cells per side that `voxels` count in
-  SamplerParams sparse_structure;
+  SamplerParams sparse_structure, shape;
   std::vector<std::pair<std::string, double>> seconds;  // stage, wall time; in the order they ran
+  std::vector<std::string> warnings;                    // for people
 };
 
-// Image to 3D on one base model, with optional adapters: foreground, image features, sparse structure, surface, GLB.
+// Image to 3D on one base model, with optional adapters: foreground, image features, sparse structure, shape, mesh,
+// files. A base without networks for the shape gives the surface of the structure.
 //
-// open() loads the networks once. generate() may be called from any thread; calls are checked at once and then run one
-// after another in order of arrival. The base's weights are never changed: adapters are separate branches that live
-// for one call.
+// open() checks all networks and loads those that stay. generate() may be called from any thread; calls are checked at
+// once and then run one after another in order of arrival. The base's weights are never changed: adapters are separate
+// branches that live for one call.
 class Engine {
  public:
   // NOT_FOUND, DATA_LOSS, INVALID_ARGUMENT: a missing, broken or unfitting file, named.
@@ -63,7 +87,8 @@ class Engine {
   // `faults`: on the way in what the caller has found wrong already, which also refuses the request; on the way out all
   // faults. Optional. An adapter with an empty path counts as refused by the caller.
   // INVALID_ARGUMENT with all faults at once; FAILED_PRECONDITION: an opaque image
-  // that needs a matting model, or no structure came out; RESOURCE_EXHAUSTED: queue or memory; CANCELLED: stopped.
+  // that needs a matting model, a stage that the base lacks, or nothing came out of a stage; RESOURCE_EXHAUSTED: queue,
+  // tokens or memory; CANCELLED: stopped.
   // Equal requests with a seed give equal results on one kind of machine.
   Result<GeneratedAssets> generate(const GenerateRequest& request, const GenerateHooks& hooks = {},
                                    std::vector<Fault>* faults = nullptr);

@@ -1,8 +1,10 @@
 #include "infer/request.h"
 
 #include <algorithm>
+#include <map>
 #include <random>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
@@ -19,6 +21,17 @@ void take(const std::optional<T>& value, T low, T high, const std::string& field
   into = *value;
   if (*value >= low && *value <= high) return;
   faults.push_back({field, absl::StrCat(*value, " is not in ", low, "..", high)});
+}
+
+void check_formats(const std::vector<FileFormat>& formats, std::vector<Fault>& faults) {
+  if (formats.empty()) faults.push_back({"formats", "no file is asked for"});
+  for (size_t i = 0; i < formats.size(); ++i) {
+    if (std::find(formats.begin(), formats.begin() + static_cast<ptrdiff_t>(i), formats[i]) ==
+        formats.begin() + static_cast<ptrdiff_t>(i)) {
+      continue;
+    }
+    faults.push_back({absl::StrCat("formats[", i, "]"), "is asked for twice"});
+  }
 }
 
 }  // namespace
@@ -46,17 +59,17 @@ SamplerParams apply(const SamplerOverrides& overrides, SamplerParams params, con
   return params;
 }
 
-void check_ranges(const GenerateRequest& request, const std::vector<int>& tiers, std::vector<Fault>& faults) {
-  if (request.seed && *request.seed > kMaxSeed) {
-    faults.push_back({"seed", absl::StrCat(*request.seed, " is not in 0..", kMaxSeed)});
-  }
-  if (request.resolution != 0 && std::find(tiers.begin(), tiers.end(), request.resolution) == tiers.end()) {
-    faults.push_back({"resolution", absl::StrCat(request.resolution, " is not one of the base model's resolutions: ",
-                                                 absl::StrJoin(tiers, ", "))});
-  }
-  if (request.samples < 1 || request.samples > kMaxSamples) {
-    faults.push_back({"samples", absl::StrCat(request.samples, " is not in 1..", kMaxSamples)});
-  }
+void check_ranges(const GenerateRequest& request, std::vector<Fault>& faults) {
+  const auto within = [&](const char* field, auto value, decltype(value) low, decltype(value) high) {
+    if (!(value >= low && value <= high))
+      faults.push_back({field, absl::StrCat(value, " is not in ", low, "..", high)});
+  };
+  if (request.seed) within("seed", *request.seed, 0, kMaxSeed);
+  within("samples", request.samples, 1, kMaxSamples);
+  within("max_num_tokens", request.max_num_tokens, 16, 1 << 20);
+  within("mesh.decimation_target", request.decimation_target, 1000, 1 << 24);
+  within("mesh.remesh_band", request.remesh_band, 0.5, 4);
+  within("mesh.remesh_project", request.remesh_project, 0, 1);
   if (request.adapters.size() > kMaxAdapters) {
     faults.push_back({"adapters", absl::StrCat(request.adapters.size(), " adapters; at most ", kMaxAdapters)});
   }
@@ -66,6 +79,15 @@ void check_ranges(const GenerateRequest& request, const std::vector<int>& tiers,
     faults.push_back(
         {absl::StrCat("adapters[", i, "].scale"), absl::StrCat(scale, " is not in 0..", kMaxAdapterScale)});
   }
+  check_formats(request.formats, faults);
+}
+
+std::optional<FileFormat> format_of(const std::filesystem::path& file) {
+  static const std::map<std::string, FileFormat> kFormats = {{".glb", FileFormat::kGlb}, {".obj", FileFormat::kObj},
+                                                             {".ply", FileFormat::kPly}, {".stl", FileFormat::kStl},
+                                                             {".vxz", FileFormat::kVxz}, {".npz", FileFormat::kNpz}};
+  const auto found = kFormats.find(absl::AsciiStrToLower(file.extension().string()));
+  return found == kFormats.end() ? std::nullopt : std::optional(found->second);
 }
 
 uint64_t random_seed() {

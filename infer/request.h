@@ -33,19 +33,46 @@ struct SamplerOverrides {
 };
 
 struct AdapterUse {
-  std::filesystem::path file;  // .safetensors, or a folder in PEFT form
-  double scale = 1;            // 0..2; 0 gives exactly the base
+  std::filesystem::path file;   // .safetensors, or a folder in PEFT form
+  double scale = 1;             // 0..2; 0 gives exactly the base
+  bool low_resolution = false;  // of geometry: for the first pass of a cascade instead of the last
 };
+
+enum class LastStage { kAny, kStructure, kShape };  // kAny: as far as the base goes
+
+enum class FileFormat {
+  kGlb,        // binary glTF 2.0, Y up
+  kObj,        // Wavefront OBJ, Y up
+  kPly,        // binary little endian, Z up
+  kStl,        // binary, Z up
+  kVxz,        // the decoded O-Voxel grid; needs a shape
+  kNpz,        // likewise, as NumPy arrays
+  kOccupancy,  // .npz of the occupied cells of the structure
+};
+
+// The format that a file's extension stands for (".npz" is kNpz); none for another one.
+std::optional<FileFormat> format_of(const std::filesystem::path& file);
 
 struct GenerateRequest {
   std::string image;  // encoded: PNG, JPEG or WebP
   image::BackgroundRemoval background = image::BackgroundRemoval::kAuto;
-  std::optional<uint64_t> seed;      // 0 .. 2^31-1; absent: drawn
-  int resolution = 0;                // 512 or 1024 as the base has; 0: the base's smallest
+  std::optional<uint64_t> seed;  // 0 .. 2^31-1; absent: drawn
+  int resolution = 0;            // 512, 1024 or 1536 as the base has; 0: the pipeline's, or the base's smallest
+  std::string pipeline;          // infer/pipeline.h; empty: by the resolution
+  LastStage last_stage = LastStage::kAny;
   int samples = 1;                   // 1..8, different noise from one seed
   std::vector<AdapterUse> adapters;  // at most 8; those of one network add up
   SamplerOverrides sparse_structure;
-  // Halve the occupancy grid for resolution 512, to the grid that the later stages start from.
+  SamplerOverrides shape;      // of every pass
+  int max_num_tokens = 49152;  // 16..1048576: a cascade with as many, over all samples, goes to a lower resolution
+  std::vector<FileFormat> formats{FileFormat::kGlb};  // each once
+  int decimation_target = 500'000;                    // triangles, 1000..16777216
+  bool fill_holes = true;
+  // Make the shape's surface anew as the boundary of what is near it: closed, but thicker (ovoxel/remesh.h).
+  bool remesh = false;
+  double remesh_band = 1;     // 0.5..4 voxels
+  double remesh_project = 0;  // 0..1
+  // Halve the occupancy grid for resolution 512 where no shape is generated, to the grid that shapes start from.
   bool pooled_structure = false;
 };
 
@@ -56,8 +83,8 @@ inline constexpr size_t kMaxAdapters = 8;
 SamplerParams apply(const SamplerOverrides& overrides, SamplerParams base, const std::string& prefix,
                     std::vector<Fault>& faults);
 
-// Ranges of every field but the image, the adapters' files and the samplers. `tiers`: what the base has.
-void check_ranges(const GenerateRequest& request, const std::vector<int>& tiers, std::vector<Fault>& faults);
+// Ranges of every field but the image, the adapters' files, the samplers and what selects the pipeline.
+void check_ranges(const GenerateRequest& request, std::vector<Fault>& faults);
 
 // A seed for a request without one: 0 .. 2^31-1.
 uint64_t random_seed();

@@ -1,18 +1,26 @@
 #include "infer/program/one_shot.h"
 
-#include <cstring>
+#include <cstdio>
 #include <iostream>
 #include <map>
+#include <optional>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/files.h"
-#include "dataset/npz.h"
 
 namespace espalier::infer {
 namespace {
 
 constexpr uint64_t kMaxImageBytes = uint64_t{20} << 20;
+
+// "adapters[2]" -> 2 for the name "adapters".
+std::optional<size_t> index_in(const std::string& field, const char* name) {
+  size_t index = 0;
+  const std::string pattern = absl::StrCat(name, "[%zu]");
+  if (std::sscanf(field.c_str(), pattern.c_str(), &index) == 1) return index;
+  return std::nullopt;
+}
 
 // Field paths of a request in the words of the command line.
 std::string option_of(const std::string& field, const OneShotOptions& options) {
@@ -20,14 +28,30 @@ std::string option_of(const std::string& field, const OneShotOptions& options) {
                                                             {"sparse_structure.guidance_strength", "--guidance"},
                                                             {"sparse_structure.guidance_rescale", "--guidance-rescale"},
                                                             {"sparse_structure.rescale_t", "--rescale-t"},
+                                                            {"shape", "--shape-…"},
+                                                            {"shape.steps", "--shape-steps"},
+                                                            {"shape.guidance_strength", "--shape-guidance"},
+                                                            {"shape.guidance_rescale", "--shape-guidance-rescale"},
+                                                            {"shape.rescale_t", "--shape-rescale-t"},
                                                             {"seed", "--seed"},
                                                             {"resolution", "--resolution"},
+                                                            {"pipeline_type", "--pipeline"},
                                                             {"samples", "--samples"},
+                                                            {"max_num_tokens", "--max-num-tokens"},
+                                                            {"mesh.decimation_target", "--decimation-target"},
+                                                            {"mesh.remesh", "--remesh"},
+                                                            {"mesh.remesh_band", "--remesh-band"},
+                                                            {"mesh.remesh_project", "--remesh-project"},
                                                             {"adapters", "--adapter"}};
   if (field == "image") return absl::StrCat("--image ", options.image.string());
-  size_t index = 0;
-  if (std::sscanf(field.c_str(), "adapters[%zu]", &index) == 1 && index < options.adapters.size()) {
-    return absl::StrCat("--adapter ", options.adapters[index]);
+  if (const auto index = index_in(field, "adapters")) {
+    const size_t plain = options.adapters.size();
+    return *index < plain ? absl::StrCat("--adapter ", options.adapters[*index])
+                          : absl::StrCat("--low-resolution-adapter ", options.low_resolution_adapters[*index - plain]);
+  }
+  if (const auto index = index_in(field, "formats")) {
+    return *index < options.outputs.size() ? absl::StrCat("--output ", options.outputs[*index].string())
+                                           : "--occupancy";
   }
   const auto name = kNames.find(field);
   return name == kNames.end() ? field : name->second;
@@ -39,30 +63,40 @@ Status explain(const std::vector<Fault>& faults, const OneShotOptions& options) 
   return to_status(named);
 }
 
-Result<std::string> occupancy_npz(const std::vector<std::array<int32_t, 3>>& voxels) {
-  dataset::Array coords;
-  coords.dtype = "<i4";
-  coords.shape = {static_cast<int64_t>(voxels.size()), 3};
-  coords.bytes.resize(voxels.size() * sizeof(voxels[0]));
-  std::memcpy(coords.bytes.data(), voxels.data(), coords.bytes.size());
-  return dataset::write_npz({{"coords", coords}});
+// The path of each format of the request.
+std::vector<std::filesystem::path> paths(const OneShotOptions& options) {
+  std::vector<std::filesystem::path> out = options.outputs;
+  if (!options.occupancy.empty()) out.push_back(options.occupancy);
+  return out;
+}
+
+void print_sample(const GeneratedAssets& assets, const GeneratedSample& sample) {
+  std::cout << ": " << sample.triangles << " triangles of ";
+  if (assets.representation == Representation::kDualGrid) {
+    std::cout << "the dual grid of " << sample.shape_voxels << " voxels at " << assets.resolution << " ("
+              << sample.shape_tokens << " tokens)\n";
+  } else {
+    std::cout << "the boundary of " << sample.voxels.size() << " voxels at " << assets.structure_resolution
+              << " per side\n";
+  }
 }
 
 Status write_results(const GeneratedAssets& assets, const OneShotOptions& options) {
   const int count = static_cast<int>(assets.samples.size());
+  const auto outputs = paths(options);
   for (int i = 0; i < count; ++i) {
-    const GeneratedSample& sample = assets.samples[i];
-    const auto output = numbered(options.output, i, count);
-    ESP_TRY(write_file_atomic(output, sample.glb));
-    std::cout << output.string() << ": " << sample.voxels.size() << " voxels at " << assets.structure_resolution
-              << " per side\n";
-    if (options.occupancy.empty()) continue;
-    ESP_ASSIGN(const std::string npz, occupancy_npz(sample.voxels));
-    ESP_TRY(write_file_atomic(numbered(options.occupancy, i, count), npz));
+    const GeneratedSample& sample = assets.samples[static_cast<size_t>(i)];
+    for (size_t f = 0; f < sample.files.size(); ++f) {
+      const auto output = numbered(outputs[f], i, count);
+      ESP_TRY(write_file_atomic(output, sample.files[f].bytes));
+      std::cout << (f == 0 ? "" : ", ") << output.string();
+    }
+    print_sample(assets, sample);
   }
   std::cout << "seed " << assets.seed;
   for (const auto& [stage, seconds] : assets.seconds) std::cout << ", " << stage << " " << seconds << " s";
   std::cout << "\n";
+  for (const std::string& warning : assets.warnings) std::cerr << "espalier-infer: note: " << warning << "\n";
   return absl::OkStatus();
 }
 
@@ -70,6 +104,20 @@ image::BackgroundRemoval background_of(const std::string& name) {
   if (name == "model") return image::BackgroundRemoval::kModel;
   if (name == "keyer") return image::BackgroundRemoval::kKeyer;
   return name == "none" ? image::BackgroundRemoval::kNone : image::BackgroundRemoval::kAuto;
+}
+
+Result<std::vector<FileFormat>> formats_of(const OneShotOptions& options) {
+  std::vector<FileFormat> formats;
+  for (const auto& output : options.outputs) {
+    const auto format = format_of(output);
+    if (!format) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--output ", output.string(), ": must end in .glb, .obj, .ply, .stl, .vxz or .npz"));
+    }
+    formats.push_back(*format);
+  }
+  if (!options.occupancy.empty()) formats.push_back(FileFormat::kOccupancy);
+  return formats;
 }
 
 }  // namespace
@@ -96,12 +144,21 @@ std::filesystem::path numbered(const std::filesystem::path& path, int index, int
 Status run_one_shot(OneShotOptions options) {
   auto image = read_file(options.image, kMaxImageBytes);
   ESP_TRY(annotate(image.status(), "--image"));
-  options.request.image = *std::move(image);
-  options.request.background = background_of(options.background);
-  for (const std::string& text : options.adapters) options.request.adapters.push_back(parse_adapter(text));
+  GenerateRequest& request = options.request;
+  request.image = *std::move(image);
+  request.background = background_of(options.background);
+  if (!options.stop_after.empty()) {
+    request.last_stage = options.stop_after == "geometry" ? LastStage::kShape : LastStage::kStructure;
+  }
+  for (const std::string& text : options.adapters) request.adapters.push_back(parse_adapter(text));
+  for (const std::string& text : options.low_resolution_adapters) {
+    request.adapters.push_back(parse_adapter(text));
+    request.adapters.back().low_resolution = true;
+  }
+  ESP_ASSIGN(request.formats, formats_of(options));
   ESP_ASSIGN(const auto engine, Engine::open(options.engine));
   std::vector<Fault> faults;
-  const auto assets = engine->generate(options.request, {}, &faults);
+  const auto assets = engine->generate(request, {}, &faults);
   if (!faults.empty()) return explain(faults, options);
   ESP_TRY(assets.status());
   return write_results(*assets, options);

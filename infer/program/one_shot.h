@@ -14,11 +14,13 @@ namespace espalier::infer {
 struct OneShotOptions {
   EngineOptions engine;
   std::filesystem::path image;
-  std::filesystem::path output;
-  std::filesystem::path occupancy;    // .npz with `coords` [N, 3] int32; empty: none
-  std::vector<std::string> adapters;  // FILE or FILE:SCALE
-  std::string background = "auto";    // auto, model, keyer, none
-  GenerateRequest request;            // the rest
+  std::vector<std::filesystem::path> outputs;        // each of another format, by its extension
+  std::filesystem::path occupancy;                   // .npz with `coords` [N, 3] int32; empty: none
+  std::vector<std::string> adapters;                 // FILE or FILE:SCALE
+  std::vector<std::string> low_resolution_adapters;  // likewise, for the first pass of a cascade
+  std::string background = "auto";                   // auto, model, keyer, none
+  std::string stop_after = "";                       // sparse_structure, geometry; empty: as far as the base goes
+  GenerateRequest request;                           // the rest
 };
 
 // FILE or FILE:SCALE. A file whose whole name exists is taken as that file.

@@ -16,7 +16,35 @@ void add_engine_options(CLI::App& app, EngineOptions& engine) {
   app.add_option("--base", engine.base, "Folder of the base model")->capture_default_str();
   app.add_option("--device", engine.device, "cpu, or cuda where there is one")->capture_default_str();
   app.add_option("--matting", engine.matting_model, "TorchScript file that finds the foreground of opaque images");
-  app.add_flag("--bf16", engine.bfloat16, "Run the denoiser in bfloat16");
+  app.add_flag("--bf16", engine.bfloat16, "Run the denoisers in bfloat16");
+  app.add_option("--memory", engine.memory, "resident: keep all networks; low: one at a time; auto: by their size")
+      ->check(CLI::IsMember({"auto", "resident", "low"}))
+      ->capture_default_str();
+}
+
+void add_shape_options(CLI::App& app, OneShotOptions& options) {
+  GenerateRequest& request = options.request;
+  SamplerOverrides& sampler = request.shape;
+  app.add_option("--pipeline", request.pipeline,
+                 "512, 1024, 1024_cascade or 1536_cascade (default: by the resolution)");
+  app.add_option("--stop-after", options.stop_after, "Last stage (default: as far as the base goes)")
+      ->check(CLI::IsMember({"sparse_structure", "geometry"}));
+  app.add_option("--low-resolution-adapter", options.low_resolution_adapters,
+                 "Geometry adapter for the first pass of a cascade: FILE or FILE:SCALE; may be repeated")
+      ->allow_extra_args(false);
+  app.add_option("--shape-steps", sampler.steps, "Sampler steps of the shape, 1..50 (default: the base's)");
+  app.add_option("--shape-guidance", sampler.guidance_strength, "Its guidance, 0..15 (default: the base's)");
+  app.add_option("--shape-guidance-rescale", sampler.guidance_rescale, "0..1 (default: the base's)");
+  app.add_option("--shape-rescale-t", sampler.rescale_t, "1..6 (default: the base's)");
+  app.add_option("--max-num-tokens", request.max_num_tokens, "Above this a cascade lowers its resolution, 16..1048576")
+      ->capture_default_str();
+  app.add_option("--decimation-target", request.decimation_target, "Triangles at most, 1000..16777216")
+      ->capture_default_str();
+  app.add_flag("!--no-fill-holes", request.fill_holes, "Leave small holes of the shape open");
+  app.add_flag("--remesh", request.remesh, "Make the surface anew around the shape: closed, of one side, thicker");
+  app.add_option("--remesh-band", request.remesh_band, "By how many voxels, 0.5..4")->capture_default_str();
+  app.add_option("--remesh-project", request.remesh_project, "How far its vertices go back to the shape, 0..1")
+      ->capture_default_str();
 }
 
 void add_one_shot_options(CLI::App& app, OneShotOptions& options) {
@@ -24,20 +52,24 @@ void add_one_shot_options(CLI::App& app, OneShotOptions& options) {
   SamplerOverrides& sampler = request.sparse_structure;
   add_engine_options(app, options.engine);
   app.add_option("--image", options.image, "PNG, JPEG or WebP, best with a transparent background");
-  app.add_option("-o,--output", options.output, "GLB file to write");
+  app.add_option(
+         "-o,--output", options.outputs,
+         "File to write, by its extension: .glb, .obj, .ply, .stl; .vxz, .npz: the O-Voxel grid; may be repeated")
+      ->allow_extra_args(false);
   app.add_option("--occupancy", options.occupancy, "Also write the occupied voxels as .npz");
   app.add_option("--adapter", options.adapters, "FILE or FILE:SCALE (0..2); may be repeated")->allow_extra_args(false);
   app.add_option("--background", options.background, "For images without transparency")
       ->check(CLI::IsMember({"auto", "model", "keyer", "none"}))
       ->capture_default_str();
   app.add_option("--seed", request.seed, "0..2147483647 (default: random)");
-  app.add_option("--resolution", request.resolution, "512 or 1024 (default: the base's smallest)");
+  app.add_option("--resolution", request.resolution, "512, 1024 or 1536 (default: the base's smallest)");
   app.add_option("--samples", request.samples, "Objects to generate, 1..8")->capture_default_str();
   app.add_option("--steps", sampler.steps, "Sampler steps, 1..50 (default: the base's)");
   app.add_option("--guidance", sampler.guidance_strength, "Guidance strength, 0..15 (default: the base's)");
   app.add_option("--guidance-rescale", sampler.guidance_rescale, "0..1 (default: the base's)");
   app.add_option("--rescale-t", sampler.rescale_t, "1..6 (default: the base's)");
-  app.add_flag("--pooled", request.pooled_structure, "Halve the voxel grid at resolution 512");
+  app.add_flag("--pooled", request.pooled_structure, "Halve the voxel grid at resolution 512, without a shape");
+  add_shape_options(app, options);
 }
 
 // What the command line says about the service; its settings are read from file, environment and these.
@@ -66,7 +98,8 @@ CLI::App* add_serve(CLI::App& app, ServeArguments& arguments) {
   arguments.option(*serve, "--base", "base", "Folder of the base model");
   arguments.option(*serve, "--device", "device", "cpu, or cuda where there is one");
   arguments.option(*serve, "--matting", "matting", "TorchScript file that finds the foreground of opaque images");
-  arguments.flag(*serve, "--bf16", "bfloat16", "Run the denoiser in bfloat16");
+  arguments.flag(*serve, "--bf16", "bfloat16", "Run the denoisers in bfloat16");
+  arguments.option(*serve, "--memory", "memory", "resident, low, or auto by the networks' size");
   arguments.option(*serve, "--coordinator", "coordinator", "HOST:PORT that knows the keys and keeps the adapters");
   arguments.option(*serve, "--max-waiting", "max_waiting", "Requests that may wait for the running one");
   return serve;
@@ -118,7 +151,7 @@ int run_program(int argc, char** argv) {
   Status status;
   if (serve_command->parsed()) {
     status = run_serve(serving);
-  } else if (one_shot.image.empty() || one_shot.output.empty()) {
+  } else if (one_shot.image.empty() || one_shot.outputs.empty()) {
     status = missing(one_shot.image.empty() ? "--image" : "--output");
   } else {
     status = run_one_shot(std::move(one_shot));

@@ -16,7 +16,12 @@ void describe(ServeOptions& options, ConfigTable& table) {
              "Serve other machines without encryption; only inside a trusted network.");
   table.path("base", &options.engine.base, "Folder of the base model.");
   table.text("device", &options.engine.device, "cpu, or cuda or cuda:N where this build and machine have it.");
-  table.flag("bfloat16", &options.engine.bfloat16, "Run the denoiser in bfloat16 instead of float32.");
+  table.flag("bfloat16", &options.engine.bfloat16, "Run the denoisers in bfloat16 instead of float32.");
+  table.choice("memory", &options.engine.memory, {"auto", "resident", "low"},
+               "Networks: resident keeps all in memory, low loads each when it is used and lets it go, auto decides by "
+               "their size.");
+  table.integer("max_shape_tokens", &options.engine.max_shape_tokens, 16, 1 << 20,
+                "Latent cells of a request, over all its samples; one that comes out larger fails.");
   table.path("matting", &options.engine.matting_model,
              "TorchScript file that finds the foreground of opaque images; empty for none.");
   table.integer("max_waiting", &options.engine.max_waiting, 0, 1000, "Requests that may wait for the running one.");

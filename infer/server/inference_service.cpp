@@ -8,6 +8,7 @@
 #include "common/files.h"
 #include "common/log.h"
 #include "common/sha256.h"
+#include "infer/server/message_values.h"
 #include "infer/server/request_reader.h"
 #include "rpc/credentials.h"
 #include "rpc/metadata.h"
@@ -40,19 +41,42 @@ class CancelWatcher {
 
 Status lost_reader() { return absl::CancelledError("the caller has gone away"); }
 
-Status send_file(Writer& writer, const std::string& name, const std::string& content_type, const std::string& bytes) {
+Status send_file(Writer& writer, const GeneratedFile& generated, int sample, int samples) {
+  const FileKind& kind = kind_of(generated.format);
+  const std::string& bytes = generated.bytes;
   v1::GenerateEvent event;
   auto& file = *event.mutable_file();
-  file.set_name(name);
-  file.set_content_type(content_type);
+  file.set_name(file_name(kind, sample, samples));
+  file.set_content_type(kind.content_type);
   file.set_size_bytes(static_cast<int64_t>(bytes.size()));
   file.set_sha256(sha256_hex(bytes));
+  file.set_format(kind.format);
+  file.set_sample(sample);
   if (!writer.Write(event)) return lost_reader();
   for (size_t at = 0; at < bytes.size(); at += kChunkBytes) {
     event.mutable_chunk()->set_data(bytes.substr(at, kChunkBytes));
     if (!writer.Write(event)) return lost_reader();
   }
   return absl::OkStatus();
+}
+
+Status send_files(Writer& writer, const GeneratedAssets& assets) {
+  const int samples = static_cast<int>(assets.samples.size());
+  for (int i = 0; i < samples; ++i) {
+    for (const GeneratedFile& file : assets.samples[static_cast<size_t>(i)].files) {
+      ESP_TRY(send_file(writer, file, i, samples));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void describe(const GeneratedSample& sample, v1::GeneratedObject& object) {
+  object.set_active_voxels(static_cast<int64_t>(sample.voxels.size()));
+  object.set_shape_tokens(sample.shape_tokens);
+  object.set_shape_voxels(sample.shape_voxels);
+  object.set_vertices(sample.vertices);
+  object.set_triangles(sample.triangles);
+  object.set_holes_closed(sample.holes_closed);
 }
 
 Status send_finished(Writer& writer, const GeneratedAssets& assets) {
@@ -65,6 +89,12 @@ Status send_finished(Writer& writer, const GeneratedAssets& assets) {
   }
   finished.set_active_voxels(static_cast<int64_t>(assets.samples.front().voxels.size()));
   finished.set_structure_resolution(assets.structure_resolution);
+  finished.set_representation(assets.representation == Representation::kDualGrid ? v1::REPRESENTATION_DUAL_GRID
+                                                                                 : v1::REPRESENTATION_OCCUPANCY);
+  finished.set_pipeline_type(to_message(assets.pipeline));
+  finished.set_resolution(assets.resolution);
+  for (const GeneratedSample& sample : assets.samples) describe(sample, *finished.add_objects());
+  for (const std::string& warning : assets.warnings) finished.add_warnings(warning);
   return writer.Write(event) ? absl::OkStatus() : lost_reader();
 }
 
@@ -114,7 +144,7 @@ Status InferenceService::run(const CallerEntries& caller, const v1::GenerateRequ
   const auto assets = engine_.generate(checked, hooks, &faults);
   if (!faults.empty()) return refusal(faults);
   ESP_TRY(assets.status());
-  ESP_TRY(send_file(writer, "model.glb", "model/gltf-binary", assets->samples.front().glb));
+  ESP_TRY(send_files(writer, *assets));
   return send_finished(writer, *assets);
 }
 

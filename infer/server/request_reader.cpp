@@ -4,6 +4,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "infer/server/message_values.h"
 
 namespace espalier::infer {
 namespace {
@@ -44,18 +45,57 @@ SamplerOverrides overrides_of(const v1::SamplerOptions& options) {
   return overrides;
 }
 
-Status check_stage(v1::Denoiser stop_after, std::vector<Fault>& faults) {
+Result<LastStage> last_stage_of(v1::Denoiser stop_after, std::vector<Fault>& faults) {
   switch (stop_after) {
     case v1::DENOISER_UNSPECIFIED:
+      return LastStage::kAny;
     case v1::DENOISER_SPARSE_STRUCTURE:
-      return absl::OkStatus();
+      return LastStage::kStructure;
     case v1::DENOISER_GEOMETRY:
+      return LastStage::kShape;
     case v1::DENOISER_TEXTURE:
-      return absl::FailedPreconditionError("stop_after: this server generates the sparse structure only");
+      return absl::FailedPreconditionError("stop_after: this server generates shapes without texture");
     default:
       faults.push_back({"stop_after", absl::StrCat(static_cast<int>(stop_after), " is not a known value")});
-      return absl::OkStatus();
+      return LastStage::kAny;
   }
+}
+
+void read_formats(const v1::GenerateRequest& message, GenerateRequest& request, std::vector<Fault>& faults) {
+  std::vector<FileFormat> formats;
+  for (int i = 0; i < message.formats_size(); ++i) {
+    if (const auto format = from_message(message.formats(i))) {
+      formats.push_back(*format);
+    } else {
+      faults.push_back(
+          {absl::StrCat("formats[", i, "]"), absl::StrCat(static_cast<int>(message.formats(i)), " is not a format")});
+    }
+  }
+  // With one missing the places of the others would not be those of the message.
+  if (!formats.empty() && static_cast<int>(formats.size()) == message.formats_size()) request.formats = formats;
+}
+
+void read_shape(const v1::GenerateRequest& message, GenerateRequest& request, std::vector<Fault>& faults) {
+  if (const auto pipeline = from_message(message.pipeline_type())) {
+    request.pipeline = *pipeline;
+  } else {
+    faults.push_back({"pipeline_type", absl::StrCat(static_cast<int>(message.pipeline_type()), " is not a pipeline")});
+  }
+  if (message.has_resolution()) {
+    request.resolution = message.resolution();
+    if (request.resolution == 0)
+      faults.push_back({"resolution", "0 is not a resolution; leave it out for the smallest"});
+  }
+  request.sparse_structure = overrides_of(message.sparse_structure());
+  request.shape = overrides_of(message.shape());
+  if (message.has_samples()) request.samples = message.samples();
+  if (message.has_max_num_tokens()) request.max_num_tokens = message.max_num_tokens();
+  if (message.mesh().has_decimation_target()) request.decimation_target = message.mesh().decimation_target();
+  if (message.mesh().has_fill_holes()) request.fill_holes = message.mesh().fill_holes();
+  request.remesh = message.mesh().remesh();
+  if (message.mesh().has_remesh_band()) request.remesh_band = message.mesh().remesh_band();
+  if (message.mesh().has_remesh_project()) request.remesh_project = message.mesh().remesh_project();
+  read_formats(message, request, faults);
 }
 
 // Writes or fetches one adapter. A fault of the request goes to `faults` and leaves an OK status.
@@ -97,7 +137,8 @@ Status place_adapters(const v1::GenerateRequest& message, const std::filesystem:
     const auto file = folder / absl::StrCat("adapter_", i, ".safetensors");
     ESP_TRY(place_adapter(use, absl::StrCat("adapters[", i, "]"), file, fetch, stop, faults));
     // Without a file the engine passes over it: its fault is known.
-    request.adapters.push_back({faults.size() == known ? file : "", use.has_scale() ? use.scale() : 1.0});
+    request.adapters.push_back(
+        {faults.size() == known ? file : "", use.has_scale() ? use.scale() : 1.0, use.low_resolution()});
   }
   return absl::OkStatus();
 }
@@ -110,16 +151,11 @@ Result<GenerateRequest> read_request(const v1::GenerateRequest& message, const s
   if (!is_request_id(message.request_id())) {
     faults.push_back({"request_id", "must be at most 64 of A-Z, a-z, 0-9, '_' and '-'"});
   }
-  ESP_TRY(check_stage(message.stop_after(), faults));
+  ESP_ASSIGN(request.last_stage, last_stage_of(message.stop_after(), faults));
   request.image = message.image();
   request.background = background_of(message.background_removal(), faults);
   if (message.has_seed()) request.seed = message.seed();
-  if (message.has_resolution()) {
-    request.resolution = message.resolution();
-    if (request.resolution == 0)
-      faults.push_back({"resolution", "0 is not a resolution; leave it out for the smallest"});
-  }
-  request.sparse_structure = overrides_of(message.sparse_structure());
+  read_shape(message, request, faults);
   ESP_TRY(place_adapters(message, folder, fetch, stop, request, faults));
   return request;
 }

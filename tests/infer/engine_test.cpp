@@ -42,6 +42,8 @@ class EngineTest : public ::testing::Test {
     return request;
   }
 
+  static const std::string& glb(const GeneratedAssets& assets) { return assets.samples[0].file(FileFormat::kGlb); }
+
   inline static TempDir* folder_ = nullptr;
   inline static Engine* engine_ = nullptr;
 };
@@ -50,7 +52,7 @@ TEST_F(EngineTest, MakesAGlbAndVoxelsFromAnImage) {
   const auto assets = engine_->generate(request());
   ASSERT_TRUE(assets.ok()) << assets.status();
   ASSERT_EQ(assets->samples.size(), 1u);
-  EXPECT_EQ(assets->samples[0].glb.substr(0, 4), "glTF");
+  EXPECT_EQ(glb(*assets).substr(0, 4), "glTF");
   EXPECT_FALSE(assets->samples[0].voxels.empty());
   for (const auto& voxel : assets->samples[0].voxels) {
     for (const int32_t c : voxel) EXPECT_TRUE(c >= 0 && c < 8);
@@ -68,7 +70,7 @@ TEST_F(EngineTest, RepeatsItselfForTheSameSeed) {
   const auto first = engine_->generate(request(3)), second = engine_->generate(request(3));
   const auto other = engine_->generate(request(4));
   ASSERT_TRUE(first.ok() && second.ok() && other.ok());
-  EXPECT_EQ(first->samples[0].glb, second->samples[0].glb);
+  EXPECT_EQ(glb(*first), glb(*second));
   EXPECT_NE(first->samples[0].voxels, other->samples[0].voxels);
 }
 
@@ -111,8 +113,8 @@ TEST_F(EngineTest, AppliesAdaptersForOneRequestOnly) {
   const auto off = engine_->generate(adapted), after = engine_->generate(request());
   ASSERT_TRUE(before.ok() && with.ok() && off.ok() && after.ok()) << with.status();
   EXPECT_NE(with->samples[0].voxels, before->samples[0].voxels);
-  EXPECT_EQ(off->samples[0].glb, before->samples[0].glb) << "scale 0 is exactly the base";
-  EXPECT_EQ(after->samples[0].glb, before->samples[0].glb) << "nothing stays behind";
+  EXPECT_EQ(glb(*off), glb(*before)) << "scale 0 is exactly the base";
+  EXPECT_EQ(glb(*after), glb(*before)) << "nothing stays behind";
 }
 
 TEST_F(EngineTest, AddsSeveralAdapters) {
@@ -128,7 +130,7 @@ TEST_F(EngineTest, AddsSeveralAdapters) {
 TEST_F(EngineTest, AcceptsAnAdapterOfThisBase) {
   const auto digest = sha256_hex_of_file(base() / "ckpts/flow.safetensors");
   ASSERT_TRUE(digest.ok());
-  ASSERT_TRUE(write_tiny_adapter(file("own.safetensors"), 1, "sparse_structure", *digest));
+  ASSERT_TRUE(write_tiny_adapter(file("own.safetensors"), 1, {.base_sha256 = *digest}));
   GenerateRequest adapted = request();
   adapted.adapters = {{file("own.safetensors"), 1}};
   const auto assets = engine_->generate(adapted);
@@ -136,8 +138,8 @@ TEST_F(EngineTest, AcceptsAnAdapterOfThisBase) {
 }
 
 TEST_F(EngineTest, RefusesWithAllFaultsBeforeAnyWork) {
-  ASSERT_TRUE(write_tiny_adapter(file("geometry.safetensors"), 1, "geometry"));
-  ASSERT_TRUE(write_tiny_adapter(file("foreign.safetensors"), 1, "sparse_structure", std::string(64, 'a')));
+  ASSERT_TRUE(write_tiny_adapter(file("geometry.safetensors"), 1, {.denoiser = "geometry"}));
+  ASSERT_TRUE(write_tiny_adapter(file("foreign.safetensors"), 1, {.base_sha256 = std::string(64, 'a')}));
   ASSERT_TRUE(write_file_atomic(file("text.safetensors"), "not an adapter").ok());
   GenerateRequest bad = request();
   bad.image = "solid cube";
@@ -212,7 +214,7 @@ TEST_F(EngineTest, ServesSeveralThreads) {
     callers.emplace_back([&] {
       const auto got = engine_->generate(request(11));
       ASSERT_TRUE(got.ok()) << got.status();
-      EXPECT_EQ(got->samples[0].glb, want->samples[0].glb);
+      EXPECT_EQ(glb(*got), glb(*want));
     });
   }
 }

@@ -53,6 +53,34 @@ TEST_F(ProgramTest, WritesTheObjectAndItsVoxels) {
   EXPECT_EQ(arrays->at("coords").shape.at(1), 3);
 }
 
+TEST_F(ProgramTest, WritesAShapeInEachFormatAskedFor) {
+  ASSERT_TRUE(write_tiny_shape_base(path("shape")));
+  ASSERT_TRUE(write_tiny_adapter(path("low.safetensors"), 1, {"geometry", "", 512}));
+  ASSERT_EQ(run({"--base", path("shape"), "--image", path("in.png"), "-o", path("out.obj"), "-o", path("out.vxz"),
+                 "--output", path("out.npz"), "--pipeline", "1024_cascade", "--low-resolution-adapter",
+                 path("low.safetensors") + ":0.5", "--memory", "low", "--decimation-target", "2000"}),
+            kExitOk)
+      << errors_;
+  EXPECT_EQ(read_file(path("out.obj"))->substr(0, 10), "# Espalier");
+  EXPECT_EQ(read_file(path("out.vxz"))->substr(0, 3), "VXZ");
+  EXPECT_TRUE(dataset::read_npz(*read_file(path("out.npz")))->contains("split_weights"));
+  EXPECT_THAT(printed_, HasSubstr("the dual grid"));
+}
+
+TEST_F(ProgramTest, NamesTheShapeOptionsThatAreWrong) {
+  ASSERT_TRUE(write_tiny_shape_base(path("shape")));
+  ASSERT_TRUE(write_tiny_adapter(path("low.safetensors"), 1, {"geometry", "", 512}));
+  EXPECT_EQ(run({"--base", path("shape"), "--image", path("in.png"), "-o", path("a.obj"), "-o", path("b.obj"),
+                 "--pipeline", "512", "--low-resolution-adapter", path("low.safetensors"), "--shape-steps", "0",
+                 "--decimation-target", "3", "--max-num-tokens", "3"}),
+            kExitInvalid);
+  for (const std::string& part :
+       {"--output " + path("b.obj"), "--low-resolution-adapter " + path("low.safetensors"),
+        std::string("--shape-steps: 0"), std::string("--decimation-target: 3"), std::string("--max-num-tokens: 3")}) {
+    EXPECT_THAT(errors_, HasSubstr(part));
+  }
+}
+
 TEST_F(ProgramTest, TheShippedSettingsAreTheDefaults) {
   ASSERT_EQ(run({"serve", "--print-config"}), kExitOk) << errors_;
   const std::string defaults = printed_;
@@ -96,6 +124,8 @@ TEST_F(ProgramTest, RefusesBadCommandLinesWithTheInvalidExitCode) {
       {"-o", path("out.glb")},
       {"--image", path("in.png"), "-o", path("out.glb"), "--background", "magic"},
       {"--image", path("in.png"), "-o", path("out.glb"), "--unknown"},
+      {"--image", path("in.png"), "-o", path("out.fbx")},
+      {"--image", path("in.png"), "-o", path("out.glb"), "--memory", "much"},
       {"--base", path("base"), "--image", path("missing.png"), "-o", path("out.glb")},
       {"--base", path("missing"), "--image", path("in.png"), "-o", path("out.glb")},
       {"serve", "--base", path("base"), "--listen", "nonsense"},

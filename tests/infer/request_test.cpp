@@ -5,6 +5,7 @@
 #include <limits>
 #include <thread>
 
+#include "infer/pipeline.h"
 #include "infer/program/one_shot.h"
 #include "infer/turn_queue.h"
 
@@ -51,28 +52,66 @@ TEST(Apply, NamesEveryValueOutOfRange) {
 TEST(CheckRanges, FindsAllFaultsAtOnce) {
   GenerateRequest request;
   request.seed = uint64_t{1} << 31;
-  request.resolution = 1536;
   request.samples = 0;
+  request.max_num_tokens = 15;
+  request.decimation_target = 999;
   request.adapters = {{"a", 1}, {"b", 2.5}, {"c", -0.1}};
+  request.formats = {FileFormat::kGlb, FileFormat::kObj, FileFormat::kGlb};
   std::vector<Fault> faults;
-  check_ranges(request, {512, 1024}, faults);
-  EXPECT_THAT(faults, ElementsAre(Field(&Fault::field, "seed"), Field(&Fault::field, "resolution"),
-                                  Field(&Fault::field, "samples"), Field(&Fault::field, "adapters[1].scale"),
-                                  Field(&Fault::field, "adapters[2].scale")));
+  check_ranges(request, faults);
+  EXPECT_THAT(
+      faults,
+      ElementsAre(Field(&Fault::field, "seed"), Field(&Fault::field, "samples"), Field(&Fault::field, "max_num_tokens"),
+                  Field(&Fault::field, "mesh.decimation_target"), Field(&Fault::field, "adapters[1].scale"),
+                  Field(&Fault::field, "adapters[2].scale"), Field(&Fault::field, "formats[2]")));
   const Status status = to_status(faults);
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("resolution: 1536 is not one of"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("samples: 0 is not in 1..8"));
 }
 
 TEST(CheckRanges, AcceptsTheEnds) {
-  GenerateRequest request;
-  request.seed = (uint64_t{1} << 31) - 1;
-  request.resolution = 1024;
-  request.samples = kMaxSamples;
-  request.adapters = {{"a", 0}, {"b", 2}};
-  std::vector<Fault> faults;
-  check_ranges(request, {512, 1024}, faults);
-  EXPECT_TRUE(faults.empty());
+  for (const bool high : {false, true}) {
+    GenerateRequest request;
+    request.seed = high ? (uint64_t{1} << 31) - 1 : 0;
+    request.samples = high ? kMaxSamples : 1;
+    request.max_num_tokens = high ? 1 << 20 : 16;
+    request.decimation_target = high ? 1 << 24 : 1000;
+    request.adapters = {{"a", high ? 2.0 : 0.0}};
+    std::vector<Fault> faults;
+    check_ranges(request, faults);
+    EXPECT_TRUE(faults.empty()) << to_status(faults);
+  }
+}
+
+TEST(FormatOf, GoesByTheExtension) {
+  EXPECT_EQ(format_of("out/a.GLB"), FileFormat::kGlb);
+  EXPECT_EQ(format_of("a.b.npz"), FileFormat::kNpz);
+  EXPECT_EQ(format_of("glb"), std::nullopt);
+  EXPECT_EQ(format_of("a.fbx"), std::nullopt);
+}
+
+TEST(Pipelines, AreFoundByNameAndByResolution) {
+  EXPECT_EQ(pipeline_for(512)->name, "512");
+  EXPECT_EQ(pipeline_for(1024)->name, "1024_cascade");
+  EXPECT_EQ(pipeline_for(1536)->name, "1536_cascade");
+  EXPECT_EQ(pipeline_for(2048), nullptr);
+  EXPECT_EQ(find_pipeline("1024")->structure, 64);
+  EXPECT_EQ(find_pipeline("2048"), nullptr);
+}
+
+TEST(Pipelines, ScaleWithTheBase) {
+  const Pipeline& cascade = *find_pipeline("1536_cascade");
+  const PipelineGrids quarter = scaled(cascade, 0.25);
+  EXPECT_EQ(quarter.structure, 8);
+  EXPECT_EQ(quarter.low_voxels, 128);
+  EXPECT_EQ(quarter.voxels, 384);
+  EXPECT_EQ(quarter.lowest, 256);
+  EXPECT_EQ(quarter.step, 32);
+  EXPECT_TRUE(fits(quarter, cascade, 0.25));
+  const Pipeline& plain = *find_pipeline("512");
+  EXPECT_FALSE(fits(scaled(cascade, 1.0 / 16), cascade, 1.0 / 16)) << "a step of half a latent cell";
+  EXPECT_TRUE(fits(scaled(plain, 1.0 / 16), plain, 1.0 / 16));
+  EXPECT_FALSE(fits(scaled(plain, 0.3), plain, 0.3));
 }
 
 TEST(RandomSeed, IsWithinTheAllowedRange) {

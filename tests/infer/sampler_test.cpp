@@ -131,14 +131,25 @@ TEST(Sample, RefusesZeroSteps) {
 TEST(CascadeTokens, LowersTheResolutionUntilTheTokensFit) {
   const auto x = torch::arange(0, 512, 2, torch::kInt32);
   const auto coords = torch::stack({torch::zeros_like(x), x, x, x}, 1);
-  const auto roomy = cascade_tokens(coords, 512, 1536, 97);
+  const CascadeGrid grid{.wanted = 1536};
+  const auto roomy = cascade_tokens(coords, grid, 97);
   ASSERT_TRUE(roomy.ok());
   EXPECT_EQ(roomy->resolution, 1536);
   EXPECT_EQ(roomy->coords.size(0), 96);
-  EXPECT_EQ(cascade_tokens(coords, 512, 1536, 96)->resolution, 1408) << "the budget itself does not fit";
-  EXPECT_EQ(cascade_tokens(coords, 512, 1536, 1)->resolution, 1024) << "never below 1024";
-  EXPECT_FALSE(cascade_tokens(coords, 512, 1000, 10).ok());
-  EXPECT_FALSE(cascade_tokens(x, 512, 1024, 10).ok());
+  EXPECT_EQ(cascade_tokens(coords, grid, 96)->resolution, 1408) << "the budget itself does not fit";
+  EXPECT_EQ(cascade_tokens(coords, grid, 1)->resolution, 1024) << "never below 1024";
+  EXPECT_FALSE(cascade_tokens(coords, {.wanted = 1000}, 10).ok());
+  EXPECT_FALSE(cascade_tokens(coords, {.step = 24}, 10).ok());
+  EXPECT_FALSE(cascade_tokens(x, {}, 10).ok());
+}
+
+TEST(CascadeTokens, WorksInTheGridsOfASmallBase) {
+  const auto x = torch::arange(0, 64, 2, torch::kInt32);
+  const auto coords = torch::stack({torch::zeros_like(x), x, x, x}, 1);
+  const CascadeGrid grid{.low = 64, .wanted = 192, .lowest = 128, .step = 16};
+  EXPECT_EQ(cascade_tokens(coords, grid, 13)->resolution, 192);
+  EXPECT_EQ(cascade_tokens(coords, grid, 12)->resolution, 176);
+  EXPECT_EQ(cascade_tokens(coords, grid, 1)->resolution, 128);
 }
 
 }  // namespace

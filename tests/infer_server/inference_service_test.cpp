@@ -39,7 +39,9 @@ class InferenceServiceTest : public ::testing::Test {
     delete folder_;
   }
 
-  void SetUp() override {
+  void SetUp() override { serve(engine_); }
+
+  void serve(Engine* engine) {
     InferenceServiceOptions options;
     options.scratch = folder_->path();
     options.admit = [this](const CallerEntries& caller) -> Result<FetchAdapter> {
@@ -48,7 +50,9 @@ class InferenceServiceTest : public ::testing::Test {
         return fetch(id, file, stop);
       });
     };
-    service_ = std::make_unique<InferenceService>(engine_, options);
+    stub_.reset();
+    server_.reset();
+    service_ = std::make_unique<InferenceService>(engine, options);
     ServerOptions server_options;
     server_options.max_receive_bytes = kMaxRequestBytes;
     auto server = RpcServer::start(server_options, {service_.get()});
@@ -134,6 +138,85 @@ TEST_F(InferenceServiceTest, StreamsStartProgressFileAndEnd) {
   }
   EXPECT_TRUE(named);
   EXPECT_EQ(answer.file.substr(0, 4), "glTF");
+}
+
+TEST_F(InferenceServiceTest, StreamsTheFilesOfEverySample) {
+  ASSERT_TRUE(write_tiny_shape_base(folder_->path() / "shape_base"));
+  EngineOptions options;
+  options.base = folder_->path() / "shape_base";
+  const auto engine = Engine::open(options);
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  serve(engine->get());
+  v1::GenerateRequest asked = request();
+  asked.set_pipeline_type(v1::PIPELINE_TYPE_1024_CASCADE);
+  asked.set_samples(2);
+  for (const auto format : {v1::OUTPUT_FORMAT_STL, v1::OUTPUT_FORMAT_VXZ, v1::OUTPUT_FORMAT_OCCUPANCY}) {
+    asked.add_formats(format);
+  }
+  const Answer answer = call(asked);
+  ASSERT_TRUE(answer.status.ok()) << answer.status;
+  std::vector<std::string> names;
+  int64_t bytes = 0;
+  for (const auto& event : answer.events) {
+    if (!event.has_file()) continue;
+    names.push_back(event.file().name());
+    EXPECT_EQ(event.file().sample(), names.size() > 3);
+    EXPECT_EQ(event.file().format(), asked.formats((static_cast<int>(names.size()) - 1) % 3));
+    bytes += event.file().size_bytes();
+  }
+  EXPECT_THAT(names, ElementsAre("model_0.stl", "model_0.vxz", "occupancy_0.npz", "model_1.stl", "model_1.vxz",
+                                 "occupancy_1.npz"));
+  EXPECT_EQ(bytes, static_cast<int64_t>(answer.file.size()));
+  const auto& finished = answer.events.back().finished();
+  EXPECT_EQ(finished.representation(), v1::REPRESENTATION_DUAL_GRID);
+  EXPECT_EQ(finished.pipeline_type(), v1::PIPELINE_TYPE_1024_CASCADE);
+  EXPECT_EQ(finished.resolution(), 1024);
+  ASSERT_EQ(finished.objects_size(), 2);
+  for (const auto& object : finished.objects()) {
+    EXPECT_GT(object.shape_tokens(), 0);
+    EXPECT_GT(object.shape_voxels(), 0);
+    EXPECT_GT(object.triangles(), 0);
+  }
+  serve(engine_);  // before the engine goes
+}
+
+TEST_F(InferenceServiceTest, NamesEveryFaultyFieldOfTheShape) {
+  v1::GenerateRequest bad = request();
+  bad.set_pipeline_type(static_cast<v1::PipelineType>(99));
+  bad.set_samples(0);
+  bad.set_max_num_tokens(1);
+  bad.mutable_mesh()->set_decimation_target(5);
+  bad.mutable_shape()->set_steps(51);
+  for (int i = 0; i < 2; ++i) bad.add_formats(v1::OUTPUT_FORMAT_GLB);
+  const Answer answer = call(bad);
+  EXPECT_EQ(answer.status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(field_faults(answer.status),
+              ElementsAre(Field(&FieldFault::field, "pipeline_type"), Field(&FieldFault::field, "shape"),
+                          Field(&FieldFault::field, "samples"), Field(&FieldFault::field, "max_num_tokens"),
+                          Field(&FieldFault::field, "mesh.decimation_target"), Field(&FieldFault::field, "formats[1]"),
+                          Field(&FieldFault::field, "shape.steps")));
+}
+
+TEST_F(InferenceServiceTest, RefusesFormatsItDoesNotKnow) {
+  v1::GenerateRequest bad = request();
+  bad.add_formats(v1::OUTPUT_FORMAT_GLB);
+  bad.add_formats(v1::OUTPUT_FORMAT_UNSPECIFIED);
+  bad.add_formats(static_cast<v1::OutputFormat>(77));
+  EXPECT_THAT(field_faults(call(bad).status),
+              ElementsAre(Field(&FieldFault::field, "formats[1]"), Field(&FieldFault::field, "formats[2]")));
+}
+
+TEST_F(InferenceServiceTest, SaysThatTheBaseHasNoShape) {
+  v1::GenerateRequest asked = request();
+  asked.set_stop_after(v1::DENOISER_GEOMETRY);
+  const Answer answer = call(asked);
+  EXPECT_EQ(answer.status.code(), absl::StatusCode::kFailedPrecondition) << answer.status;
+  EXPECT_THAT(std::string(answer.status.message()), HasSubstr("stop_after"));
+  asked.set_stop_after(v1::DENOISER_SPARSE_STRUCTURE);
+  const Answer structure = call(asked);
+  ASSERT_TRUE(structure.status.ok()) << structure.status;
+  EXPECT_EQ(structure.events.back().finished().representation(), v1::REPRESENTATION_OCCUPANCY);
+  EXPECT_EQ(structure.events.back().finished().objects(0).shape_tokens(), 0);
 }
 
 TEST_F(InferenceServiceTest, TakesAdaptersInlineAndByArtefact) {

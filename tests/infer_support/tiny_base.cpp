@@ -5,11 +5,14 @@
 
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/str_cat.h"
 #include "common/files.h"
 #include "image/codec.h"
 #include "nn/io/safetensors.h"
 #include "nn/lora/adapter_file.h"
 #include "nn/networks/dinov3.h"
+#include "nn/networks/sc_vae.h"
+#include "nn/networks/slat_flow.h"
 #include "nn/networks/ss_flow.h"
 #include "nn/networks/ss_vae.h"
 
@@ -27,8 +30,23 @@ const json kDecoder = {{"out_channels", 1},
                        {"num_res_blocks", 1},
                        {"channels", {8, 8, 8}},
                        {"num_res_blocks_middle", 1}};
+// As wide as the structure's denoiser, so that the same adapters fit.
+const json kShapeFlow = [] {
+  json args = kFlow;
+  args["in_channels"] = args["out_channels"] = 8;
+  return args;
+}();
+const json kShapeDecoder = {{"latent_channels", 8},
+                            {"model_channels", {16, 8, 8, 8, 8}},
+                            {"num_blocks", {1, 0, 0, 0, 0}},
+                            {"block_type", std::vector<std::string>(5, "SparseConvNeXtBlock3d")},
+                            {"up_block_type", std::vector<std::string>(4, "SparseResBlockC2S3d")},
+                            {"block_args", std::vector<json>(5, json::object())},
+                            {"use_fp16", false}};
 const json kEncoder = {{"hidden_size", 32},        {"intermediate_size", 64}, {"num_hidden_layers", 1},
                        {"num_attention_heads", 2}, {"patch_size", 16},        {"num_register_tokens", 1}};
+
+constexpr double kSubdivisionBias = -0.2;  // keeps about a third of the children, as of a surface
 
 // Networks start with zeros in places; noise everywhere makes every weight count.
 nn::TensorMap shaken(const nn::TensorMap& parameters, uint64_t seed) {
@@ -56,16 +74,36 @@ json sampler(double strength, double rescale) {
             {"rescale_t", 3.0}}}};
 }
 
-bool write_descriptions(const fs::path& folder) {
-  const json pipeline = {
-      {"name", "Trellis2ImageTo3DPipeline"},
-      {"args",
-       {{"models", {{"sparse_structure_flow_model", "ckpts/flow"}, {"sparse_structure_decoder", "ckpts/decoder"}}},
-        {"sparse_structure_sampler", sampler(3, 0.5)},
-        {"image_cond_model", {{"name", "DinoV3FeatureExtractor"}, {"args", {{"model_name", "encoder"}}}}}}}};
-  const json own = {{"name", "tiny"}, {"licence", "MIT"}, {"grid_scale", 0.125}, {"tiers", {512}}};
+json pipeline_json() {
+  return {{"name", "Trellis2ImageTo3DPipeline"},
+          {"args",
+           {{"models", {{"sparse_structure_flow_model", "ckpts/flow"}, {"sparse_structure_decoder", "ckpts/decoder"}}},
+            {"sparse_structure_sampler", sampler(3, 0.5)},
+            {"image_cond_model", {{"name", "DinoV3FeatureExtractor"}, {"args", {{"model_name", "encoder"}}}}}}}};
+}
+
+bool write_descriptions(const fs::path& folder, const json& pipeline, const std::vector<int>& tiers) {
+  const json own = {{"name", "tiny"}, {"licence", "MIT"}, {"grid_scale", 0.125}, {"tiers", tiers}};
   return write_file_atomic(folder / "pipeline.json", pipeline.dump()).ok() &&
          write_file_atomic(folder / "espalier.json", own.dump()).ok();
+}
+
+bool write_shape_networks(const fs::path& folder) {
+  const auto flow = nn::FlowConfig::parse(kShapeFlow);
+  const auto decoder = nn::ScVaeConfig::parse(kShapeDecoder);
+  if (!flow.ok() || !decoder.ok()) return false;
+  const auto generator = at::detail::createCPUGenerator(6);
+  for (const int tier : {512, 1024}) {
+    if (!write_model(folder / absl::StrCat("ckpts/shape_", tier), "SLatFlowModel", kShapeFlow,
+                     shaken(nn::SLatFlow::init_parameters(*flow, generator), static_cast<uint64_t>(tier)))) {
+      return false;
+    }
+  }
+  nn::TensorMap weights = shaken(nn::ScVaeDecoder::init_parameters(*decoder, generator), 4);
+  for (auto& [name, tensor] : weights) {
+    if (name.ends_with("to_subdiv.bias")) tensor = torch::full_like(tensor, kSubdivisionBias);
+  }
+  return write_model(folder / "ckpts/shape_decoder", "FlexiDualGridVaeDecoder", kShapeDecoder, weights);
 }
 
 bool write_networks(const fs::path& folder) {
@@ -100,11 +138,21 @@ bool write_tiny_base(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder / "ckpts", error);
   fs::create_directories(folder / "encoder", error);
-  return !error && write_descriptions(folder) && write_networks(folder);
+  return !error && write_descriptions(folder, pipeline_json(), {512}) && write_networks(folder);
 }
 
-bool write_tiny_adapter(const fs::path& file, uint64_t seed, const std::string& denoiser,
-                        const std::string& base_sha256) {
+bool write_tiny_shape_base(const fs::path& folder) {
+  json pipeline = pipeline_json();
+  json& args = pipeline["args"];
+  args["models"]["shape_slat_flow_model_512"] = "ckpts/shape_512";
+  args["models"]["shape_slat_flow_model_1024"] = "ckpts/shape_1024";
+  args["models"]["shape_slat_decoder"] = "ckpts/shape_decoder";
+  args["shape_slat_sampler"] = sampler(3, 0.5);
+  args["shape_slat_normalization"] = {{"mean", std::vector<double>(8, 0.1)}, {"std", std::vector<double>(8, 1.5)}};
+  return write_tiny_base(folder) && write_descriptions(folder, pipeline, {512, 1024}) && write_shape_networks(folder);
+}
+
+bool write_tiny_adapter(const fs::path& file, uint64_t seed, const TinyAdapter& header) {
   const auto config = nn::FlowConfig::parse(kFlow);
   const auto suffixes = nn::target_suffixes("attn+mlp");
   if (!config.ok() || !suffixes.ok()) return false;
@@ -122,8 +170,9 @@ bool write_tiny_adapter(const fs::path& file, uint64_t seed, const std::string& 
     pair.b = 0.5 * torch::randn(pair.b.sizes(), noise, torch::kFloat32);
   }
   nn::AdapterInfo info;
-  info.denoiser = denoiser;
-  info.base_sha256 = base_sha256;
+  info.denoiser = header.denoiser;
+  info.base_sha256 = header.base_sha256;
+  info.resolution = header.resolution;
   return nn::write_adapter(file, *adapter, info).ok();
 }
 

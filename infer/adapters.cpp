@@ -1,0 +1,109 @@
+#include "infer/adapters.h"
+
+#include <torch/types.h>
+
+#include "absl/strings/str_cat.h"
+#include "nn/lora/adapter_file.h"
+
+namespace espalier::infer {
+namespace {
+
+constexpr const char* kStructure = "sparse_structure";
+constexpr const char* kGeometry = "geometry";
+
+// Where an adapter goes: one run of one network.
+struct Place {
+  std::vector<LoadedAdapter> RequestAdapters::*list;
+  std::string denoiser;
+  int tier = 0;  // 0: the structure's network
+};
+
+Result<Place> structure_place(const AdapterUse& use) {
+  if (!use.low_resolution) return Place{&RequestAdapters::structure, kStructure, 0};
+  return absl::InvalidArgumentError("low_resolution is for geometry adapters; this one is for sparse_structure");
+}
+
+Result<Place> geometry_place(const AdapterUse& use, const nn::AdapterInfo& info, const Pipeline& pipeline) {
+  if (use.low_resolution && !pipeline.is_cascade()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("low_resolution is for cascades; pipeline ", std::string(pipeline.name), " has one pass"));
+  }
+  const int tier = use.low_resolution ? pipeline.first_tier : pipeline.tier;
+  if (info.resolution != 0 && info.resolution != tier) {
+    const bool fits_first = info.resolution == pipeline.first_tier;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the adapter was trained at ", info.resolution, ", but the ", use.low_resolution ? "first" : "last",
+        " pass of pipeline ", std::string(pipeline.name), " runs the network of ", tier,
+        fits_first && !use.low_resolution ? "; mark it low_resolution for the first pass" : ""));
+  }
+  return Place{use.low_resolution ? &RequestAdapters::shape_low : &RequestAdapters::shape, kGeometry, tier};
+}
+
+Result<Place> place_of(const AdapterUse& use, const nn::AdapterInfo& info, const Pipeline* pipeline) {
+  if (info.denoiser == kStructure) return structure_place(use);
+  if (info.denoiser == kGeometry && pipeline != nullptr) return geometry_place(use, info, *pipeline);
+  if (info.denoiser == kGeometry) {
+    return absl::InvalidArgumentError("the adapter is for geometry, but this request ends with the sparse structure");
+  }
+  if (!info.denoiser.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("the adapter is for ", info.denoiser, ", which is not run here"));
+  }
+  // A file of another tool: clear only where one network can be meant.
+  if (pipeline == nullptr) return structure_place(use);
+  if (use.low_resolution) return geometry_place(use, info, *pipeline);
+  return absl::InvalidArgumentError(
+      "the file does not say which denoiser it is for; its header must have espalier.denoiser");
+}
+
+Result<LoadedAdapter> read_one(const AdapterUse& use, const Place& place, const nn::AdapterInfo& info,
+                               Networks& networks) {
+  nn::AdapterSlot slot{place.denoiser, place.tier, ""};
+  if (!info.base_sha256.empty()) {
+    ESP_ASSIGN(slot.base_sha256,
+               networks.digest(place.tier == 0 ? "sparse_structure_flow_model" : shape_flow_key(place.tier)));
+  }
+  const auto read = [&](const auto& network) -> Result<nn::AdapterFile> {
+    ESP_TRY(network.status());
+    return nn::read_adapter(use.file, (*network)->lora_targets(), slot);
+  };
+  ESP_ASSIGN(nn::AdapterFile file,
+             place.tier == 0 ? read(networks.structure_flow.shapes()) : read(networks.shape_flow(place.tier).shapes()));
+  for (auto& [module, pair] : file.adapter.modules) {
+    pair.a = pair.a.to(networks.device());
+    pair.b = pair.b.to(networks.device());
+  }
+  return LoadedAdapter{std::move(file.adapter), use.scale};
+}
+
+Status add_adapter(const AdapterUse& use, const Pipeline* pipeline, Networks& networks, RequestAdapters& out) {
+  ESP_ASSIGN(const nn::AdapterInfo info, nn::read_adapter_info(use.file));
+  ESP_ASSIGN(const Place place, place_of(use, info, pipeline));
+  ESP_ASSIGN(LoadedAdapter adapter, read_one(use, place, info, networks));
+  (out.*place.list).push_back(std::move(adapter));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+RequestAdapters read_adapters(const GenerateRequest& request, const Pipeline* pipeline, Networks& networks,
+                              std::vector<Fault>& faults) {
+  RequestAdapters out;
+  for (size_t i = 0; i < std::min(request.adapters.size(), kMaxAdapters); ++i) {
+    if (request.adapters[i].file.empty() && !faults.empty()) continue;
+    const Status status = add_adapter(request.adapters[i], pipeline, networks, out);
+    if (!status.ok()) faults.push_back({absl::StrCat("adapters[", i, "]"), std::string(status.message())});
+  }
+  return out;
+}
+
+Result<std::vector<nn::AdapterScope>> attach(const std::vector<LoadedAdapter>& adapters,
+                                             const nn::LoraTargets& targets) {
+  std::vector<nn::AdapterScope> attached;
+  for (const LoadedAdapter& adapter : adapters) {
+    if (adapter.scale == 0) continue;
+    ESP_ASSIGN(attached.emplace_back(), nn::AdapterScope::attach(adapter.weights, targets, adapter.scale));
+  }
+  return attached;
+}
+
+}  // namespace espalier::infer

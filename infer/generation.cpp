@@ -1,0 +1,214 @@
+#include "infer/generation.h"
+
+#include <torch/types.h>
+
+#include <chrono>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "infer/object.h"
+#include "infer/shape.h"
+#include "infer/structure.h"
+
+namespace espalier::infer {
+namespace {
+
+constexpr int kPooling = 2;  // cells of the structure's grid per cell that tier 512 starts from
+
+// Wall time per stage.
+class Stopwatch {
+ public:
+  void lap(const char* stage) {
+    const auto now = std::chrono::steady_clock::now();
+    seconds.emplace_back(stage, std::chrono::duration<double>(now - last_).count());
+    last_ = now;
+  }
+  std::vector<std::pair<std::string, double>> seconds;
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+std::vector<std::vector<ovoxel::Voxel>> cells_by_sample(const at::Tensor& coords, int samples) {
+  std::vector<std::vector<ovoxel::Voxel>> out(static_cast<size_t>(samples));
+  const at::Tensor rows = coords.to(torch::kCPU).contiguous();
+  const auto cells = rows.accessor<int32_t, 2>();
+  for (int64_t i = 0; i < cells.size(0); ++i) {
+    out[static_cast<size_t>(cells[i][0])].push_back({cells[i][1], cells[i][2], cells[i][3]});
+  }
+  return out;
+}
+
+// One request from its condition to its files.
+class Generation {
+ public:
+  Generation(const GenerateRequest& request, Plan plan, Networks& networks, int64_t token_limit, StageHooks hooks)
+      : request_(request),
+        plan_(std::move(plan)),
+        networks_(networks),
+        token_limit_(token_limit),
+        hooks_(std::move(hooks)) {}
+
+  Result<GeneratedAssets> run(uint64_t seed);
+
+ private:
+  Result<at::Tensor> structure_logits(const at::Tensor& condition, const Noise& noise);
+  Result<ShapeLatent> shape_latent(const at::Tensor& logits, const std::map<int, at::Tensor>& conditions,
+                                   const Noise& noise);
+  Result<std::vector<DecodedShape>> decode(const ShapeLatent& latent);
+  Status make_samples(const at::Tensor& logits, const std::vector<DecodedShape>& shapes);
+  Result<GeneratedSample> make_sample(std::vector<ovoxel::Voxel> cells, const DecodedShape* shape);
+  void note_resolution(const ShapeLatent& latent);
+
+  const GenerateRequest& request_;
+  Plan plan_;
+  Networks& networks_;
+  int64_t token_limit_;
+  StageHooks hooks_;
+  GeneratedAssets assets_;
+};
+
+Result<at::Tensor> Generation::structure_logits(const at::Tensor& condition, const Noise& noise) {
+  at::Tensor latents;
+  {
+    ESP_ASSIGN(const auto flow, networks_.structure_flow.get());
+    ESP_ASSIGN(latents, sample_structure(*flow, condition, request_.samples, plan_.adapters.structure, plan_.structure,
+                                         noise, hooks_));
+  }
+  ESP_TRY(hooks_.check_stop());
+  ESP_ASSIGN(const auto decoder, networks_.structure_decoder.get());
+  return decoder->forward(latents);
+}
+
+Result<ShapeLatent> Generation::shape_latent(const at::Tensor& logits, const std::map<int, at::Tensor>& conditions,
+                                             const Noise& noise) {
+  const nn::BaseModel& base = networks_.base();
+  ShapeSettings settings;
+  settings.pipeline = *plan_.pipeline;
+  settings.grids = scaled(*plan_.pipeline, base.grid_scale());
+  settings.samples = request_.samples;
+  settings.max_num_tokens = request_.max_num_tokens;
+  settings.token_limit = token_limit_;
+  settings.params = plan_.shape;
+  settings.normalization = base.shape_slat_normalization();
+  const ShapeNetworks networks{[this](int tier) { return networks_.shape_flow(tier).get(); },
+                               [this] { return networks_.shape_decoder.get(); }};
+  return sample_shape(networks, settings, nn::occupied_coords(logits, settings.grids.structure), conditions,
+                      plan_.adapters, noise, hooks_);
+}
+
+Result<std::vector<DecodedShape>> Generation::decode(const ShapeLatent& latent) {
+  ESP_ASSIGN(const auto decoder, networks_.shape_decoder.get());
+  std::vector<DecodedShape> shapes;
+  for (int i = 0; i < request_.samples; ++i) {
+    ESP_TRY(hooks_.check_stop());
+    ESP_ASSIGN(shapes.emplace_back(), decode_shape(*decoder, latent, i));
+    if (hooks_.progress) hooks_.progress("decode", i + 1, request_.samples);
+  }
+  return shapes;
+}
+
+void Generation::note_resolution(const ShapeLatent& latent) {
+  assets_.pipeline = std::string(plan_.pipeline->name);
+  assets_.representation = Representation::kDualGrid;
+  assets_.shape = plan_.shape;
+  assets_.resolution =
+      static_cast<int>(std::lround(static_cast<double>(latent.voxels) / networks_.base().grid_scale()));
+  const int64_t tokens = latent.cells.rows();
+  if (assets_.resolution < plan_.resolution) {
+    assets_.warnings.push_back(absl::StrCat("the resolution was lowered from ", plan_.resolution, " to ",
+                                            assets_.resolution, " to stay below ", request_.max_num_tokens, " tokens"));
+  }
+  if (plan_.pipeline->is_cascade() && tokens >= request_.max_num_tokens) {
+    assets_.warnings.push_back(absl::StrCat("the shape has ", tokens,
+                                            " tokens: the lowest resolution of the cascade "
+                                            "does not bring them below ",
+                                            request_.max_num_tokens));
+  }
+}
+
+Result<GeneratedSample> Generation::make_sample(std::vector<ovoxel::Voxel> cells, const DecodedShape* shape) {
+  if (cells.empty()) {
+    return absl::FailedPreconditionError(
+        "the model found no shape for this image and seed; try another seed, image or adapter scale");
+  }
+  ESP_ASSIGN(const ObjectMesh object, shape != nullptr ? shape_mesh(*shape, request_)
+                                                       : structure_mesh(cells, assets_.structure_resolution, request_));
+  GeneratedSample sample;
+  for (const FileFormat format : request_.formats) {
+    ESP_ASSIGN(std::string bytes, file_of({object, cells, shape}, format));
+    sample.files.push_back({format, std::move(bytes)});
+  }
+  sample.shape_voxels = shape != nullptr ? static_cast<int64_t>(shape->voxels.size()) : 0;
+  sample.vertices = static_cast<int64_t>(object.mesh.positions.size());
+  sample.triangles = static_cast<int64_t>(object.mesh.triangles.size());
+  sample.holes_closed = static_cast<int64_t>(object.holes_closed);
+  sample.voxels = std::move(cells);
+  return sample;
+}
+
+Status Generation::make_samples(const at::Tensor& logits, const std::vector<DecodedShape>& shapes) {
+  const bool pooled = request_.pooled_structure && plan_.pipeline == nullptr && plan_.resolution == 512;
+  assets_.structure_resolution = static_cast<int>(logits.size(2)) / (pooled ? kPooling : 1);
+  auto cells = cells_by_sample(nn::occupied_coords(logits, assets_.structure_resolution), request_.samples);
+  for (int i = 0; i < request_.samples; ++i) {
+    ESP_TRY(hooks_.check_stop());
+    const auto index = static_cast<size_t>(i);
+    ESP_ASSIGN(GeneratedSample sample, make_sample(std::move(cells[index]), shapes.empty() ? nullptr : &shapes[index]));
+    if (sample.triangles > request_.decimation_target) {
+      assets_.warnings.push_back(
+          absl::StrCat("sample ", i, " keeps ", sample.triangles, " triangles: its topology allows no fewer"));
+    }
+    assets_.samples.push_back(std::move(sample));
+    if (hooks_.progress) hooks_.progress("mesh", i + 1, request_.samples);
+  }
+  return absl::OkStatus();
+}
+
+Result<GeneratedAssets> Generation::run(uint64_t seed) {
+  const at::NoGradGuard no_gradients;
+  const Noise noise = seeded_noise(seed);
+  Stopwatch watch;
+  assets_.seed = seed;
+  assets_.resolution = plan_.resolution;
+  assets_.sparse_structure = plan_.structure;
+
+  ESP_ASSIGN(auto conditions, encode(plan_.images, networks_, hooks_));
+  watch.lap("condition");
+  ESP_ASSIGN(const at::Tensor logits, structure_logits(conditions.at(kStructureTier), noise));
+  watch.lap("sparse_structure");
+
+  std::vector<DecodedShape> shapes;
+  std::vector<int64_t> offsets;
+  if (plan_.pipeline != nullptr) {
+    ESP_ASSIGN(const ShapeLatent latent, shape_latent(logits, conditions, noise));
+    conditions.clear();  // decoding is where memory peaks
+    note_resolution(latent);
+    offsets = latent.cells.offsets;
+    watch.lap("shape");
+    ESP_ASSIGN(shapes, decode(latent));
+    watch.lap("decode");
+  }
+  ESP_TRY(make_samples(logits, shapes));
+  for (size_t i = 0; i + 1 < offsets.size(); ++i) assets_.samples[i].shape_tokens = offsets[i + 1] - offsets[i];
+  watch.lap("mesh");
+  assets_.seconds = std::move(watch.seconds);
+  return std::move(assets_);
+}
+
+}  // namespace
+
+Result<GeneratedAssets> run_plan(const GenerateRequest& request, Plan plan, Networks& networks, uint64_t seed,
+                                 int64_t token_limit, StageHooks hooks) {
+  return Generation(request, std::move(plan), networks, token_limit, std::move(hooks)).run(seed);
+}
+
+const std::string& GeneratedSample::file(FileFormat format) const {
+  static const std::string kNone;
+  for (const GeneratedFile& file : files) {
+    if (file.format == format) return file.bytes;
+  }
+  return kNone;
+}
+
+}  // namespace espalier::infer

@@ -1,0 +1,125 @@
+#include "infer/plan.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace espalier::infer {
+namespace {
+
+SamplerParams params_of(const nn::SamplerDefaults& defaults) {
+  SamplerParams params;
+  params.steps = defaults.steps;
+  params.rescale_t = defaults.rescale_t;
+  params.sigma_min = defaults.sigma_min;
+  if (defaults.name == "FlowEulerSampler") return params;
+  params.guidance_strength = defaults.guidance_strength;
+  params.guidance_rescale = defaults.guidance_rescale;
+  if (defaults.name == "FlowEulerCfgSampler") return params;
+  params.interval_start = defaults.guidance_interval[0];
+  params.interval_end = defaults.guidance_interval[1];
+  return params;
+}
+
+bool wants_shape(const GenerateRequest& request, const Networks& networks) {
+  return request.last_stage == LastStage::kAny ? networks.has_shape() : request.last_stage == LastStage::kShape;
+}
+
+int smallest_tier(const nn::BaseModel& base) {
+  return base.tiers().empty() ? kStructureTier : *std::min_element(base.tiers().begin(), base.tiers().end());
+}
+
+std::string names(const std::vector<const Pipeline*>& list) {
+  return absl::StrJoin(list, ", ",
+                       [](std::string* out, const Pipeline* p) { absl::StrAppend(out, std::string(p->name)); });
+}
+
+std::vector<const Pipeline*> runnable(const Networks& networks) {
+  std::vector<const Pipeline*> out;
+  for (const Pipeline& pipeline : pipelines()) {
+    if (networks.can_run(pipeline)) out.push_back(&pipeline);
+  }
+  return out;
+}
+
+// The pipeline of a request for a shape; a fault where there is none.
+void choose_pipeline(const GenerateRequest& request, const Networks& networks, Plan& plan, std::vector<Fault>& faults) {
+  const bool named = !request.pipeline.empty();
+  const int resolution = request.resolution != 0 ? request.resolution : smallest_tier(networks.base());
+  const Pipeline* pipeline = named ? find_pipeline(request.pipeline) : pipeline_for(resolution);
+  if (pipeline == nullptr || !networks.can_run(*pipeline)) {
+    const std::string asked = named ? request.pipeline : absl::StrCat(resolution);
+    faults.push_back({named ? "pipeline_type" : "resolution",
+                      absl::StrCat(asked, " is not among what the base model has networks and grids for: ",
+                                   names(runnable(networks)))});
+  } else if (named && request.resolution != 0 && request.resolution != pipeline->resolution) {
+    faults.push_back({"resolution", absl::StrCat(request.resolution, " is not that of pipeline ", request.pipeline)});
+  } else {
+    plan.pipeline = pipeline;
+    plan.resolution = pipeline->resolution;
+  }
+}
+
+bool is_given(const SamplerOverrides& o) {
+  return o.steps || o.guidance_strength || o.guidance_rescale || o.interval_start || o.interval_end || o.rescale_t;
+}
+
+// Nothing may be asked of a shape where none is generated.
+void check_structure_only(const GenerateRequest& request, const nn::BaseModel& base, Plan& plan,
+                          std::vector<Fault>& faults) {
+  const std::vector<int>& tiers = base.tiers();
+  plan.resolution = request.resolution != 0 ? request.resolution : smallest_tier(base);
+  if (request.resolution != 0 && std::find(tiers.begin(), tiers.end(), request.resolution) == tiers.end()) {
+    faults.push_back({"resolution", absl::StrCat(request.resolution, " is not one of the base model's resolutions: ",
+                                                 absl::StrJoin(tiers, ", "))});
+  }
+  constexpr const char* kNone = "this request ends with the sparse structure";
+  if (!request.pipeline.empty()) faults.push_back({"pipeline_type", kNone});
+  if (is_given(request.shape)) faults.push_back({"shape", kNone});
+  if (request.remesh) faults.push_back({"mesh.remesh", kNone});
+  for (size_t i = 0; i < request.formats.size(); ++i) {
+    if (request.formats[i] != FileFormat::kVxz && request.formats[i] != FileFormat::kNpz) continue;
+    faults.push_back({absl::StrCat("formats[", i, "]"), kNone});
+  }
+}
+
+std::vector<int> condition_tiers(const Plan& plan) {
+  std::vector<int> tiers{kStructureTier};
+  if (plan.pipeline != nullptr && plan.pipeline->tier != kStructureTier) tiers.push_back(plan.pipeline->tier);
+  return tiers;
+}
+
+}  // namespace
+
+Result<Plan> make_plan(const GenerateRequest& request, Networks& networks, image::Matting* matting,
+                       std::vector<Fault>& faults) {
+  Plan plan;
+  const nn::BaseModel& base = networks.base();
+  const bool with_shape = wants_shape(request, networks);
+  const bool possible = !with_shape || networks.has_shape();
+  if (with_shape && possible) choose_pipeline(request, networks, plan, faults);
+  if (!with_shape) check_structure_only(request, base, plan, faults);
+  check_ranges(request, faults);
+  plan.structure =
+      apply(request.sparse_structure, params_of(base.sparse_structure_sampler()), "sparse_structure", faults);
+  plan.shape = apply(request.shape, params_of(base.shape_slat_sampler()), "shape", faults);
+  // Without its pipeline nobody can say whether an adapter fits.
+  if (!with_shape || plan.pipeline != nullptr) plan.adapters = read_adapters(request, plan.pipeline, networks, faults);
+  auto images = condition_images(request, condition_tiers(plan), base.grid_scale(), matting);
+  // A condition that the caller's request alone cannot meet keeps its own code, unless there are plain faults too.
+  const bool precondition = absl::IsFailedPrecondition(images.status());
+  if (!images.ok() && (!precondition || !faults.empty())) {
+    faults.push_back({"image", std::string(images.status().message())});
+  }
+  ESP_TRY(to_status(faults));
+  if (!possible) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("stop_after: base model ", base.name(), " has no networks for the shape"));
+  }
+  if (!images.ok()) return annotate(images.status(), "image");
+  plan.images = *std::move(images);
+  return plan;
+}
+
+}  // namespace espalier::infer

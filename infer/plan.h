@@ -1,0 +1,32 @@
+#pragma once
+
+#include <vector>
+
+#include "common/status.h"
+#include "image/foreground.h"
+#include "infer/adapters.h"
+#include "infer/condition.h"
+#include "infer/networks.h"
+#include "infer/pipeline.h"
+#include "infer/request.h"
+
+namespace espalier::infer {
+
+// The structure is conditioned on the image of this tier in every pipeline.
+inline constexpr int kStructureTier = 512;
+
+// A request after every check, with all that it needs beside the networks.
+struct Plan {
+  const Pipeline* pipeline = nullptr;  // null: the structure is all that is generated
+  int resolution = 0;                  // asked for, or the base's
+  ConditionImages images;
+  RequestAdapters adapters;
+  SamplerParams structure, shape;
+};
+
+// `faults`: as Engine::generate. INVALID_ARGUMENT with all of them; FAILED_PRECONDITION where there are none but the
+// base lacks the stage, or there is no way to find the image's foreground. Thread-safe.
+Result<Plan> make_plan(const GenerateRequest& request, Networks& networks, image::Matting* matting,
+                       std::vector<Fault>& faults);
+
+}  // namespace espalier::infer
