@@ -63,7 +63,8 @@ void check_merge(const CLI::App& app, const Texts& texts, std::vector<std::strin
 }  // namespace
 
 Status parse_command_line(int argc, const char* const* argv, CommandLine& line) {
-  CLI::App app("Makes a prepared dataset of 3D assets: structure latents and condition views.", "espalier-preprocess");
+  CLI::App app("Makes a prepared dataset of 3D assets: structure and shape latents and condition views.",
+               "espalier-preprocess");
   Texts texts;
   declare(app, texts);
   std::vector<std::string> faults;
