@@ -5,11 +5,11 @@
 // The nano base's sizes, in the JSON that is written beside the weights. All parts have the official architectures.
 namespace espalier::nano {
 
-inline constexpr int kImageSize = 128;        // pixels per side of a condition image (512 * grid_scale)
-inline constexpr int kOccupancySide = 16;     // cells per side (64 * grid_scale)
-inline constexpr int kVoxelResolution = 256;  // voxels per side of the highest tier (1024 * grid_scale)
+inline constexpr int kImageSize = 128;           // pixels per side of a condition image (512 * grid_scale)
+inline constexpr int kOccupancySide = 16;        // cells per side (64 * grid_scale)
+inline constexpr int kVoxelResolution = 256;     // voxels per side of the highest tier (1024 * grid_scale)
 inline constexpr int kLowVoxelResolution = 128;  // and of the lowest (512 * grid_scale)
-inline constexpr int kLatentSide = 4;         // cells per side of the sparse-structure latent
+inline constexpr int kLatentSide = 4;            // cells per side of the sparse-structure latent
 inline constexpr int kLatentChannels = 8;
 inline constexpr int kShapeLatentChannels = 32;
 inline constexpr double kGridScale = 0.25;

@@ -14,7 +14,7 @@
 #include "nano/objects.h"
 #include "nano/parallel.h"
 #include "nano/recipe.h"
-#include "nano/training_run.h"
+#include "nano/shape_tiers.h"
 #include "nn/io/safetensors.h"
 #include "render/condition_views.h"
 
@@ -22,12 +22,13 @@ namespace espalier::nano {
 namespace {
 
 // Objects fill about two thirds of a view, so this is a little more than the condition image needs after cropping.
-constexpr int kRenderSize = 192;
+int render_size(const CorpusConfig& config) { return config.image_size * 3 / 2; }
+
 constexpr int kSamples = 4;
 
 // What a file holds, so that one made with other settings is noticed.
 std::string content_key(const CorpusConfig& config, uint32_t index) {
-  return absl::StrCat("seed ", config.seed, " object ", index, " views ", config.views, " size ", kRenderSize,
+  return absl::StrCat("seed ", config.seed, " object ", index, " views ", config.views, " size ", render_size(config),
                       " samples ", kSamples);
 }
 
@@ -44,11 +45,11 @@ Result<nn::TensorMap> cached_object(const CorpusConfig& config, uint32_t index) 
   return file.tensors();
 }
 
-// [V, 3, 128, 128] uint8.
+// [V, 3, W, W] uint8.
 Result<at::Tensor> condition_images(const mesh::Scene& scene, const CorpusConfig& config, uint32_t index) {
   render::ConditionViewOptions options;
   options.views = config.views;
-  options.size = kRenderSize;
+  options.size = render_size(config);
   options.samples = kSamples;
   options.seed = config.seed;
   options.sha256 = sha256_hex(absl::StrCat("object ", index));  // there is no file whose hash could be taken
@@ -56,9 +57,12 @@ Result<at::Tensor> condition_images(const mesh::Scene& scene, const CorpusConfig
   ESP_ASSIGN(const auto views, render::render_condition_views(scene, options));
   std::vector<at::Tensor> pictures;
   for (const render::ConditionView& view : views) {
-    ESP_ASSIGN(std::vector<float> planes, image::training_condition_image(view.rgba, kImageSize));
-    pictures.push_back(
-        at::from_blob(planes.data(), {3, kImageSize, kImageSize}).mul(255).round().clamp(0, 255).to(at::kByte));
+    ESP_ASSIGN(std::vector<float> planes, image::training_condition_image(view.rgba, config.image_size));
+    pictures.push_back(at::from_blob(planes.data(), {3, config.image_size, config.image_size})
+                           .mul(255)
+                           .round()
+                           .clamp(0, 255)
+                           .to(at::kByte));
   }
   return at::stack(pictures);
 }
@@ -103,8 +107,10 @@ Result<Corpus> load_or_make_corpus(const CorpusConfig& config) {
 }
 
 Status make_corpus(const Recipe& recipe) {
-  ESP_TRY(load_or_make_corpus(train_corpus(recipe)).status());
-  ESP_TRY(load_or_make_corpus(held_corpus(recipe)).status());
+  for (const ShapeTier& tier : kShapeTiers) {
+    ESP_TRY(load_or_make_corpus(tier_corpus(recipe, tier)).status());
+    ESP_TRY(load_or_make_corpus(held_tier_corpus(recipe, tier)).status());
+  }
   return load_or_make_shapes(recipe.seed + 2, recipe.shapes, recipe.threads, recipe.work / "shapes.safetensors")
       .status();
 }

@@ -9,6 +9,7 @@
 
 #include "common/status.h"
 #include "mesh/scene.h"
+#include "nano/architecture.h"
 
 // What the nano base learns from, made by the product's own voxelisation and renderer and kept on disk, because
 // rendering takes longer than one training run.
@@ -20,13 +21,14 @@ struct CorpusConfig {
   int views = 0;  // per object, 1..64
   int threads = 2;
   std::filesystem::path folder;  // one file per object; made when missing
+  int image_size = kImageSize;   // pixels per side of the condition images
 };
 
 struct Corpus {
   std::vector<std::string> families;  // [N]
   at::Tensor occupancy;               // [N, 16, 16, 16] uint8, 0 or 1
   at::Tensor mirrored;                // the same of the mirrored objects, in their canonical pose
-  at::Tensor images;                  // [N, V, 3, 128, 128] uint8, condition images over black
+  at::Tensor images;                  // [N, V, 3, W, W] uint8, condition images over black
 };
 
 // Renders what is not in the folder yet, then loads everything. The content depends on the seed, the number of views

@@ -49,6 +49,17 @@ void add_recipe_options(CLI::App& command, Recipe& recipe) {
   command.add_option("--shape-vae-steps", recipe.shape_vae_steps, "Updates of the shape VAE")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000000));
+  command.add_option("--shape-flow-steps", recipe.shape_flow_steps, "Updates of the lower tier's shape denoiser")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000000));
+  command
+      .add_option("--shape-flow-high-steps", recipe.shape_flow_high_steps,
+                  "Updates of the higher tier's shape denoiser")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000000));
+  command.add_option("--high-objects", recipe.high_objects, "Objects the higher tier is trained on")
+      ->capture_default_str()
+      ->check(CLI::Range(20, 100000));
 }
 
 // A subcommand that runs one step of the recipe.
@@ -94,6 +105,7 @@ int main(int argc, char** argv) {
   add_step(app, "encoder", "Warm up the image encoder", recipe, espalier::nano::train_encoder, outcome);
   add_step(app, "flow", "Train the denoiser and the encoder", recipe, espalier::nano::train_ss_flow, outcome);
   add_step(app, "shape-vae", "Train the shape VAE", recipe, espalier::nano::train_shape_vae, outcome);
+  add_step(app, "shape-flow", "Train the shape denoisers", recipe, espalier::nano::train_shape_flows, outcome);
   add_step(app, "manifest", "Write pipeline.json and espalier.json", recipe, espalier::nano::write_manifest, outcome);
   add_step(app, "report", "Judge the base on held-out objects", recipe, espalier::nano::report_held_out, outcome);
   add_evaluate(app, evaluation, json, outcome);

@@ -13,6 +13,7 @@
 //   train_encoder     the image encoder alone, on occupancy and patch colours -> work/encoder.safetensors
 //   train_ss_flow     the denoiser, with the encoder trained along           -> base/ckpts/ss_flow…, base/image_encoder
 //   train_shape_vae   the VAE of dual grids, on shapes of its own          -> base/ckpts/shape_enc…, shape_dec…
+//   train_shape_flows the denoisers of dual grids, of both tiers           -> base/ckpts/slat_flow_img2shape…
 //   write_manifest    pipeline.json and espalier.json                        -> base
 namespace espalier::nano {
 
@@ -31,6 +32,9 @@ struct Recipe {
   int64_t anneal_steps = 1200;  // of the flow, the rate falling to nothing
   uint32_t shape_grids = 1200;  // dual grids for the shape VAE
   int64_t shape_vae_steps = 3000;
+  int64_t shape_flow_steps = 3000;       // of the lower tier's denoiser
+  int64_t shape_flow_high_steps = 1000;  // of the higher tier's, which goes on from it
+  uint32_t high_objects = 200;           // of those trained on, also rendered and encoded for the higher tier
 };
 
 // INVALID_ARGUMENT, UNAVAILABLE (disk), or what rendering and training report.
@@ -39,6 +43,7 @@ Status train_ss_vae(const Recipe& recipe);
 Status train_encoder(const Recipe& recipe);
 Status train_ss_flow(const Recipe& recipe);
 Status train_shape_vae(const Recipe& recipe);
+Status train_shape_flows(const Recipe& recipe);
 Status write_manifest(const Recipe& recipe);
 
 // Prints the mean held-out IoU of the base in the folder, by family, beside the baselines.

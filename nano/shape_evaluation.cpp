@@ -53,8 +53,7 @@ GridAgreement grid_agreement(const DecodedShape& got, const ShapeGrid& want) {
   result.f1 = 2.0 * static_cast<double>(ours.size(0)) / static_cast<double>(got.coords.size(0) + want.voxels());
   result.f1_within_one = f1_within_one(got_cells, want_cells).item<double>();
   if (ours.size(0) == 0) return result;
-  const at::Tensor right =
-      got.grid.intersected.index_select(0, ours).eq(flag_bits(want.flags.index_select(0, theirs)));
+  const at::Tensor right = got.grid.intersected.index_select(0, ours).eq(flag_bits(want.flags.index_select(0, theirs)));
   result.flags = right.to(at::kFloat).mean().item<double>();
   const at::Tensor apart =
       got.grid.vertices.index_select(0, ours) - want.vertices.index_select(0, theirs).to(at::kFloat) / 255;

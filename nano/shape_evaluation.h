@@ -22,10 +22,10 @@ struct DecodedShape {
 DecodedShape decoded_shape(const nn::ScVaeDecoder& decoder, const nn::SparseTensor& latent, int resolution);
 
 struct GridAgreement {
-  double f1 = 0;              // of the voxels
-  double f1_within_one = 0;   // with one voxel of tolerance, diagonals included
-  double flags = 0;           // share of right edge flags, on the voxels both have
-  double vertex_distance = 0; // mean distance of the dual vertices there, in voxels
+  double f1 = 0;               // of the voxels
+  double f1_within_one = 0;    // with one voxel of tolerance, diagonals included
+  double flags = 0;            // share of right edge flags, on the voxels both have
+  double vertex_distance = 0;  // mean distance of the dual vertices there, in voxels
 };
 GridAgreement grid_agreement(const DecodedShape& got, const ShapeGrid& want);
 

@@ -28,7 +28,7 @@ Result<ShapeGrid> made_grid(uint64_t seed, uint32_t index) {
   if (!is_crop(index)) return shape_grid(scene, kLowVoxelResolution);
   ESP_ASSIGN(const ShapeGrid whole, shape_grid(scene, kVoxelResolution));
   PhiloxStream random(seed, index, kCropStream);
-  return random_crop(whole, random);
+  return random_crop(whole, kVoxelResolution, kLowVoxelResolution, random);
 }
 
 Result<ShapeGrid> cached_grid(const std::filesystem::path& file, const std::string& key) {
@@ -64,17 +64,17 @@ Result<ShapeGrid> shape_grid(const mesh::Scene& scene, int resolution) {
   return result;
 }
 
-ShapeGrid random_crop(const ShapeGrid& grid, PhiloxStream& random) {
+ShapeGrid random_crop(const ShapeGrid& grid, int resolution, int side, PhiloxStream& random) {
   constexpr int kDraws = 4;
-  constexpr uint32_t kPlaces = (kVoxelResolution - kLowVoxelResolution) / kLatentCell + 1;
+  const auto places = static_cast<uint32_t>((resolution - side) / kLatentCell + 1);
   const at::Tensor coords = grid.coords.to(at::kInt);
   at::Tensor best_rows, best_corner;
   for (int draw = 0; draw < kDraws; ++draw) {
     std::array<int32_t, 3> place{};
-    for (int32_t& value : place) value = static_cast<int32_t>(random.below(kPlaces)) * kLatentCell;
+    for (int32_t& value : place) value = static_cast<int32_t>(random.below(places)) * kLatentCell;
     const at::Tensor corner = at::tensor({place[0], place[1], place[2]}, at::TensorOptions(at::kInt));
     const at::Tensor moved = coords - corner;
-    const at::Tensor rows = (moved.ge(0) & moved.lt(kLowVoxelResolution)).all(1).nonzero().flatten();
+    const at::Tensor rows = (moved.ge(0) & moved.lt(side)).all(1).nonzero().flatten();
     if (best_rows.defined() && rows.size(0) <= best_rows.size(0)) continue;
     best_rows = rows;
     best_corner = corner;

@@ -27,10 +27,9 @@ struct ShapeGrid {
 // The dual grid of a normalised scene; `resolution` 1..256 voxels per side. Errors as ovoxel::dual_grid().
 Result<ShapeGrid> shape_grid(const mesh::Scene& scene, int resolution);
 
-// The part of a grid of 256 voxels per side in a cube of 128, moved to the origin: what an object of the higher tier
-// looks like to a network that works on 128. The cube is drawn at random, in whole latent cells; of a few draws the one
-// with the most voxels is taken.
-ShapeGrid random_crop(const ShapeGrid& grid, PhiloxStream& random);
+// The part of a grid of `resolution` voxels per side in a cube of `side`, moved to the origin. The cube is drawn at
+// random, in whole latent cells; of a few draws the one with the most voxels is taken. Both are multiples of 16.
+ShapeGrid random_crop(const ShapeGrid& grid, int resolution, int side, PhiloxStream& random);
 
 // All of the grids as a batch with the channels of the shape encoder.
 nn::SparseTensor shape_batch(std::span<const ShapeGrid> grids);

@@ -20,6 +20,9 @@ namespace espalier::nano {
 namespace {
 
 constexpr int64_t kBatch = 2;
+// Voxels per side of the part of a shape that is trained on at a time. What a voxel becomes depends on little more than
+// its latent cell's neighbours, so many small parts teach more than few whole objects of the same cost.
+constexpr int kPart = 64;
 constexpr double kLearningRate = 2e-3;
 constexpr double kVertexWeight = 2;
 // A child wrongly denied is a hole of up to half a latent cell.
@@ -42,7 +45,8 @@ at::Tensor batch_loss(const ShapeVae& vae, const std::vector<ShapeGrid>& shapes,
   std::vector<ShapeGrid> grids;
   std::vector<PhiloxStream> noise;
   for (const train::SampleRef& sample : samples) {
-    grids.push_back(shapes[static_cast<size_t>(sample.item)]);
+    PhiloxStream place = train::random_stream(seed, train::Purpose::kAugment, sample.step, sample.slot);
+    grids.push_back(random_crop(shapes[static_cast<size_t>(sample.item)], kLowVoxelResolution, kPart, place));
     noise.push_back(train::random_stream(seed, train::Purpose::kPosterior, sample.step, sample.slot));
   }
   return shape_vae_loss(vae, grids, noise).total();
@@ -56,8 +60,7 @@ GridAgreement mean_agreement(const ShapeVae& vae, const std::vector<ShapeGrid>& 
   const auto share = 1.0 / static_cast<double>(count);
   for (size_t i = 0; i < count; ++i) {
     const nn::SparseTensor latent = vae.encoder->forward(shape_batch({&shapes[i], 1})).mean;
-    const GridAgreement one =
-        grid_agreement(decoded_shape(*vae.decoder, latent, kLowVoxelResolution), shapes[i]);
+    const GridAgreement one = grid_agreement(decoded_shape(*vae.decoder, latent, kLowVoxelResolution), shapes[i]);
     mean.f1 += one.f1 * share;
     mean.f1_within_one += one.f1_within_one * share;
     mean.flags += one.flags * share;
@@ -120,9 +123,9 @@ ShapeLoss shape_vae_loss(const ShapeVae& vae, std::span<const ShapeGrid> grids, 
 }
 
 Status train_shape_vae(const Recipe& recipe) {
-  ESP_ASSIGN(const std::vector<ShapeGrid> shapes,
-             load_or_make_shape_grids(recipe.seed + 30, recipe.shape_grids, recipe.threads,
-                                      recipe.work / "shape-grids"));
+  ESP_ASSIGN(
+      const std::vector<ShapeGrid> shapes,
+      load_or_make_shape_grids(recipe.seed + 30, recipe.shape_grids, recipe.threads, recipe.work / "shape-grids"));
   constexpr uint32_t kHeldShapes = 20;
   ESP_ASSIGN(const std::vector<ShapeGrid> held,
              load_or_make_shape_grids(recipe.seed + 31, kHeldShapes, recipe.threads, recipe.work / "held-grids"));

@@ -12,12 +12,14 @@
 namespace espalier::nn {
 namespace {
 
-constexpr int64_t kBlockRows = 1024;     // of an output block: with 64 channels it fills an eighth of a level-2 cache
-constexpr int64_t kGradientRows = 4096;  // of a block of the weight gradient
-constexpr int64_t kTileRows = 64;        // of one call of the matrix kernel
-constexpr int64_t kTileStep = 16;        // the last tile is filled up to a multiple: few kernels are ever generated
-constexpr int64_t kPanel = 64;           // output channels of one call
-constexpr int64_t kFewProducts = 1024;   // K * N below which finding and adding pairs costs more than it saves
+constexpr int64_t kBlockRows = 1024;    // of an output block: with 64 channels it fills an eighth of a level-2 cache
+constexpr int64_t kGradientRows = 512;  // of a block of the weight gradient
+constexpr int64_t kGradientStep = 64;   // the pairs of a block are filled up to a multiple of it
+constexpr int64_t kColumnStride = 528;  // >= kGradientRows, and not so even that all columns fall on one cache set
+constexpr int64_t kTileRows = 64;       // of one call of the matrix kernel
+constexpr int64_t kTileStep = 16;       // the last tile is filled up to a multiple: few kernels are ever generated
+constexpr int64_t kPanel = 64;          // output channels of one call
+constexpr int64_t kFewProducts = 1024;  // K * N below which finding and adding pairs costs more than it saves
 
 int64_t panels_of(int64_t channels) { return (channels + kPanel - 1) / kPanel; }
 
@@ -58,6 +60,14 @@ struct Pairs {
 void gather(const float* from, const std::vector<int32_t>& rows, int64_t count, int64_t channels, float* to) {
   for (int64_t i = 0; i < count; ++i)
     std::memcpy(to + i * channels, from + rows[i] * channels, sizeof(float) * channels);
+}
+
+// The same transposed: to [channels, kColumnStride].
+void gather_columns(const float* from, const std::vector<int32_t>& rows, int64_t count, int64_t channels, float* to) {
+  for (int64_t i = 0; i < count; ++i) {
+    const float* row = from + rows[i] * channels;
+    for (int64_t c = 0; c < channels; ++c) to[c * kColumnStride + i] = row[c];
+  }
 }
 
 // One thread's work on blocks of output rows, pair by pair.
@@ -159,22 +169,48 @@ void run_blocks(const at::Tensor& feats, const at::Tensor& map, const at::Tensor
   });
 }
 
-// One offset's part of the weight gradient, added to `sum` [N, K].
-void add_outer_products(const at::Tensor& grad, const at::Tensor& feats, const int32_t* map, int64_t offset,
-                        at::Tensor sum) {
-  const int64_t rows = grad.size(0), out = grad.size(1), in = feats.size(1);
-  const at::Tensor left = torch::empty({kGradientRows, out}), right = torch::empty({kGradientRows, in});
-  Pairs pairs(kGradientRows);
-  for (int64_t begin = 0; begin < rows; begin += kGradientRows) {
-    pairs.count = 0;
-    for (int64_t row = begin; row < std::min(rows, begin + kGradientRows); ++row) {
-      pairs.add_if_present(row, map[row * kKernelOffsets + offset]);
+// One offset's part of the weight gradient, added to sum [N, K]: a product over the pairs. General matrix products are
+// several times slower here, because they would rather cut the long common side among threads.
+class OuterProducts {
+ public:
+  OuterProducts(const at::Tensor& grad, const at::Tensor& feats)
+      : grad_(grad.const_data_ptr<float>()),
+        feats_(feats.const_data_ptr<float>()),
+        rows_(grad.size(0)),
+        out_(grad.size(1)),
+        in_(feats.size(1)),
+        pairs_(kGradientRows),
+        left_(out_ * kColumnStride),
+        right_(kGradientRows * in_) {}
+
+  void add(const int32_t* map, int64_t offset, float* sum) {
+    for (int64_t begin = 0; begin < rows_; begin += kGradientRows) {
+      pairs_.count = 0;
+      for (int64_t row = begin; row < std::min(rows_, begin + kGradientRows); ++row) {
+        pairs_.add_if_present(row, map[row * kKernelOffsets + offset]);
+      }
+      if (pairs_.count > 0) add_block(sum);
     }
-    gather(grad.const_data_ptr<float>(), pairs.rows, pairs.count, out, left.mutable_data_ptr<float>());
-    gather(feats.const_data_ptr<float>(), pairs.sources, pairs.count, in, right.mutable_data_ptr<float>());
-    sum.addmm_(left.narrow(0, 0, pairs.count).t(), right.narrow(0, 0, pairs.count));
   }
-}
+
+ private:
+  void add_block(float* sum) {
+    const int64_t filled = (pairs_.count + kGradientStep - 1) / kGradientStep * kGradientStep;
+    gather_columns(grad_, pairs_.rows, pairs_.count, out_, left_.data());
+    for (int64_t c = 0; c < out_; ++c) {
+      std::fill_n(left_.data() + c * kColumnStride + pairs_.count, filled - pairs_.count, 0.0f);
+    }
+    gather(feats_, pairs_.sources, pairs_.count, in_, right_.data());
+    std::fill_n(right_.data() + pairs_.count * in_, (filled - pairs_.count) * in_, 0.0f);
+    at::native::cpublas::brgemm(out_, in_, filled, kColumnStride, in_, in_, /*add=*/true, left_.data(), right_.data(),
+                                sum, /*is_vnni=*/false);
+  }
+
+  const float *grad_, *feats_;
+  int64_t rows_, out_, in_;
+  Pairs pairs_;
+  std::vector<float> left_, right_;
+};
 
 }  // namespace
 
@@ -193,9 +229,11 @@ at::Tensor convolve_cpu(const at::Tensor& feats, const at::Tensor& map, const at
 
 at::Tensor weight_gradient_cpu(const at::Tensor& grad, const at::Tensor& feats, const at::Tensor& map) {
   const at::Tensor sum = torch::zeros({kKernelOffsets, grad.size(1), feats.size(1)}, grad.options());
+  const int64_t size = grad.size(1) * feats.size(1);
   at::parallel_for(0, kKernelOffsets, 1, [&](int64_t first, int64_t last) {
+    OuterProducts products(grad, feats);
     for (int64_t v = first; v < last; ++v) {
-      add_outer_products(grad, feats, map.const_data_ptr<int32_t>(), v, sum.select(0, v));
+      products.add(map.const_data_ptr<int32_t>(), v, sum.mutable_data_ptr<float>() + v * size);
     }
   });
   return sum;

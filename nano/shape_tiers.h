@@ -1,0 +1,38 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "nano/architecture.h"
+#include "nano/corpus.h"
+#include "nano/model_files.h"
+#include "nano/recipe.h"
+
+// The two resolutions at which shapes are generated.
+namespace espalier::nano {
+
+struct ShapeTier {
+  const char* name;  // as the reference calls it
+  int voxels;        // per side
+  int image_size;    // pixels per side of the condition images
+  const char* model_key;
+  const char* stem;
+  int64_t batch;  // objects of an update
+  double learning_rate;
+};
+
+inline constexpr std::array<ShapeTier, 2> kShapeTiers{{
+    {"512", kLowVoxelResolution, kImageSize, "shape_slat_flow_model_512", kShapeFlow512Stem, 16, 2e-3},
+    {"1024", kVoxelResolution, 2 * kImageSize, "shape_slat_flow_model_1024", kShapeFlow1024Stem, 4, 1e-3},
+}};
+
+// Objects and views that the tier's denoiser learns from, and those it is judged by. The lower tier takes those of the
+// sparse structure; the higher one larger pictures, which cost four times as much, of the first few objects.
+CorpusConfig tier_corpus(const Recipe& recipe, const ShapeTier& tier);
+CorpusConfig held_tier_corpus(const Recipe& recipe, const ShapeTier& tier);
+int64_t tier_steps(const Recipe& recipe, const ShapeTier& tier);
+
+// The view by which a corpus' objects are judged; neither the lowest nor the highest camera.
+int64_t held_view(const Corpus& corpus);
+
+}  // namespace espalier::nano
