@@ -61,10 +61,10 @@ class Planner {
   Status add(const std::string& what, const std::string& name, const std::vector<std::string>& endings) {
     if (!is_plain_path(name)) return absl::InvalidArgumentError(absl::StrCat(what, ": bad path ", name));
     const bool own = main_.files.contains(name + endings.back());
-    ESP_ASSIGN(const HubRepo* repo, own ? &main_ : other(what, name));
-    const std::string inside = own ? name : name.substr(std::min(name.size(), repo->id.size() + 1));
+    ESP_ASSIGN(const HubRepo* repo, own ? &main_ : other(what, name + endings.back()));
     for (const auto& ending : endings) {
-      ESP_TRY(add_file(what, *repo, inside.empty() ? ending.substr(1) : inside + ending, name + ending));
+      const std::string place = name + ending;
+      ESP_TRY(add_file(what, *repo, own ? place : place.substr(repo->id.size() + 1), place));
     }
     return absl::OkStatus();
   }
@@ -88,15 +88,17 @@ class Planner {
   }
 
  private:
-  Result<const HubRepo*> other(const std::string& what, const std::string& name) {
-    const size_t owner = name.find('/');
-    const std::string id = name.substr(0, owner == std::string::npos ? owner : name.find('/', owner + 1));
-    if (!is_repo_id(id)) {
-      return absl::NotFoundError(absl::StrCat(what, ": ", main_.id, " at ", main_.commit, " has no ", name));
+  // Of "owner/name/path".
+  Result<const HubRepo*> other(const std::string& what, const std::string& place) {
+    const size_t end = place.find('/', place.find('/') + 1);
+    const std::string id = place.substr(0, end);
+    if (end == std::string::npos || !is_repo_id(id)) {
+      return absl::NotFoundError(absl::StrCat(what, ": ", main_.id, " at ", main_.commit, " has no ", place));
     }
     if (!others_.contains(id)) {
-      ESP_ASSIGN(HubRepo listed, list_(id));
-      others_.emplace(id, std::move(listed));
+      auto listed = list_(id);
+      ESP_TRY(annotate(listed.status(), what));
+      others_.emplace(id, *std::move(listed));
     }
     return &others_.at(id);
   }
