@@ -16,15 +16,7 @@ class Collector {
   explicit Collector(SlabTable& table) : table_(table) {}
 
   void operator()(const Hit& hit) {
-    Voxel voxel;
-    const int a0 = (hit.axis + 1) % 3, a1 = (hit.axis + 2) % 3;
-    voxel[hit.axis] = hit.z;
-    for (int corner = 0; corner < 4; ++corner) {
-      voxel[a0] = hit.x + corner / 2;
-      voxel[a1] = hit.y + corner % 2;
-      if (voxel[0] < table_.slab().begin || voxel[0] >= table_.slab().end) continue;
-      table_.insert(voxel[0], voxel[1], voxel[2]);
-    }
+    for_each_voxel(hit, table_.slab(), [this](const Voxel& v, int) { table_.insert(v[0], v[1], v[2]); });
   }
 
  private:

@@ -31,6 +31,20 @@ struct Hit {
   mesh::Vec3 point;  // in world axes
 };
 
+// Calls visit(voxel, corner) for those of the four voxels around a hit's line that lie in the slab. Corner 0 is the one
+// whose far edge the line is.
+template <class Visit>
+void for_each_voxel(const Hit& hit, const Slab& slab, Visit&& visit) {
+  const int a0 = (hit.axis + 1) % 3, a1 = (hit.axis + 2) % 3;
+  Voxel voxel;
+  voxel[hit.axis] = hit.z;
+  for (int corner = 0; corner < 4; ++corner) {
+    voxel[a0] = hit.x + corner / 2;
+    voxel[a1] = hit.y + corner % 2;
+    if (voxel[0] >= slab.begin && voxel[0] < slab.end) visit(voxel, corner);
+  }
+}
+
 struct ScanPoint {
   double x, y, z;
 };
