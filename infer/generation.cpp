@@ -115,15 +115,13 @@ void Generation::note_resolution(const ShapeLatent& latent) {
   assets_.resolution =
       static_cast<int>(std::lround(static_cast<double>(latent.voxels) / networks_.base().grid_scale()));
   const int64_t tokens = latent.cells.rows();
-  if (assets_.resolution < plan_.resolution) {
+  if (plan_.pipeline->is_cascade() && tokens >= request_.max_num_tokens) {
+    assets_.warnings.push_back(absl::StrCat("the shape has ", tokens, " tokens at ", assets_.resolution,
+                                            ", the lowest resolution of the cascade, and not fewer than ",
+                                            request_.max_num_tokens));
+  } else if (assets_.resolution < plan_.resolution) {
     assets_.warnings.push_back(absl::StrCat("the resolution was lowered from ", plan_.resolution, " to ",
                                             assets_.resolution, " to stay below ", request_.max_num_tokens, " tokens"));
-  }
-  if (plan_.pipeline->is_cascade() && tokens >= request_.max_num_tokens) {
-    assets_.warnings.push_back(absl::StrCat("the shape has ", tokens,
-                                            " tokens: the lowest resolution of the cascade "
-                                            "does not bring them below ",
-                                            request_.max_num_tokens));
   }
 }
 

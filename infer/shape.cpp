@@ -133,6 +133,10 @@ Result<DecodedShape> decode_shape(const nn::ScVaeDecoder& decoder, const ShapeLa
   const SparseTensor voxels = decoder.forward(cells).voxels;
   if (voxels.rows() == 0) return empty_shape("every voxel was refused");
   const auto grid = nn::decoded_dual_grid(voxels.feats, decoder.config().voxel_margin);
+  if (!grid.vertices.isfinite().all().item<bool>() || !grid.split_weight.isfinite().all().item<bool>()) {
+    return absl::FailedPreconditionError(
+        "the shape came out with numbers that are not finite; try a smaller adapter scale or guidance strength");
+  }
   const at::Tensor bits = torch::tensor({1, 2, 4}, grid.intersected.device());
   DecodedShape out;
   out.voxels = rows_of<int32_t, 3>(voxels.coords.narrow(1, 1, 3));

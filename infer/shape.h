@@ -66,7 +66,7 @@ struct DecodedShape {
   ovoxel::DualGridView view() const { return {voxels, vertices, intersected, split_weights}; }
 };
 
-// FAILED_PRECONDITION: no voxel came out.
+// FAILED_PRECONDITION: no voxel came out, or numbers that are not finite.
 Result<DecodedShape> decode_shape(const nn::ScVaeDecoder& decoder, const ShapeLatent& latent, int64_t sample);
 
 }  // namespace espalier::infer

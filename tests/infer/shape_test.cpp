@@ -370,14 +370,14 @@ class ChangedBase {
     ASSERT_TRUE(write_file_atomic(folder_ / name, json.dump()).ok());
   }
 
-  // Subdivision biases of the shape decoder.
-  void subdivide(double bias) const {
+  // Sets parameters of the shape decoder.
+  void fill(const std::string& suffix, double value) const {
     const auto path = folder_ / "ckpts/shape_decoder.safetensors";
     auto opened = nn::SafetensorsFile::open(path);
     ASSERT_TRUE(opened.ok());
     nn::TensorMap tensors;
     for (const auto& [name, tensor] : *opened->tensors()) {
-      tensors[name] = name.ends_with("to_subdiv.bias") ? at::full_like(tensor, bias) : tensor.clone();
+      tensors[name] = name.ends_with(suffix) ? at::full_like(tensor, value) : tensor.clone();
     }
     ASSERT_TRUE(nn::write_safetensors(path, tensors).ok());
   }
@@ -390,13 +390,21 @@ class ChangedBase {
 
 TEST_F(ShapeTest, SaysThatNothingCameOut) {
   const ChangedBase barren(base(), file("barren"));
-  barren.subdivide(-1000);
+  barren.fill("to_subdiv.bias", -1000);
   const auto engine = open({.base = barren.folder()});
   for (const char* pipeline : {"512", "1024_cascade"}) {
     const auto refused = engine->generate(request(pipeline));
     EXPECT_TRUE(absl::IsFailedPrecondition(refused.status())) << refused.status();
     EXPECT_THAT(std::string(refused.status().message()), HasSubstr("no shape"));
   }
+}
+
+TEST_F(ShapeTest, SaysThatNumbersAreNotFinite) {
+  const ChangedBase poisoned(base(), file("poisoned"));
+  poisoned.fill("output_layer.bias", NAN);
+  const auto refused = open({.base = poisoned.folder()})->generate(request("512"));
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused.status())) << refused.status();
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("not finite"));
 }
 
 TEST_F(ShapeTest, RunsWhatABaseOfOneTierAllows) {
