@@ -4,17 +4,21 @@
 
 #include <fstream>
 
-#include "infer/cascade.h"
+#include "infer/networks.h"
 #include "infer/samplers/flow_euler.h"
+#include "infer/shape.h"
+#include "infer/structure.h"
 #include "nn/io/safetensors.h"
 #include "nn/networks/sc_vae.h"
 #include "nn/networks/slat_flow.h"
 #include "nn/networks/ss_flow.h"
 #include "nn/networks/ss_vae.h"
 #include "nn/networks/voxel_channels.h"
-#include "tests/golden/decoded_mesh.h"
+#include "ovoxel/dual_mesh.h"
+#include "tests/golden/ovoxel_tensors.h"
 
-// Whole generations with tiny networks: every stage from noise to voxels, against the reference's own run.
+// Whole generations with tiny networks: the stages of the product from noise to voxels, against the reference's own
+// run.
 namespace espalier::golden {
 namespace {
 
@@ -24,6 +28,7 @@ using nn::SparseTensor;
 using nn::TensorMap;
 
 constexpr double kLatentTolerance = 1e-3;  // twelve guided steps amplify the order of sums
+constexpr double kVertexTolerance = 1e-5;
 
 Result<TensorMap> load(const std::filesystem::path& file) {
   ESP_ASSIGN(const auto opened, nn::SafetensorsFile::open(file));
@@ -67,39 +72,38 @@ struct Networks {
     return params;
   }
 
-  at::Tensor condition(const std::string& tier, Conditioning conditioning) const {
-    const at::Tensor tokens = tensors.at("cond_" + tier).to(at::kFloat);
-    return conditioning == Conditioning::kImage ? tokens : at::zeros_like(tokens);
+  // Image tokens of a tier.
+  at::Tensor condition(const std::string& tier) const { return tensors.at("cond_" + tier).to(at::kFloat); }
+
+  nn::LatentNormalization normalization(const std::string& stage) const {
+    const json& given = description.at(stage + "_normalization");
+    return {given.at("mean").get<std::vector<double>>(), given.at("std").get<std::vector<double>>()};
   }
 
-  // [2, C]: mean and standard deviation of a structured latent.
-  at::Tensor normalization(const std::string& stage) const {
-    const json& given = description.at(stage + "_normalization");
-    return at::stack({torch::tensor(given.at("mean").get<std::vector<float>>()),
-                      torch::tensor(given.at("std").get<std::vector<float>>())});
+  infer::ShapeNetworks shape() const {
+    return {[this](int tier) -> Result<std::shared_ptr<nn::SLatFlow>> {
+              return build<nn::SLatFlow, nn::FlowConfig>(infer::shape_flow_key(tier));
+            },
+            [this]() -> Result<std::shared_ptr<nn::ScVaeDecoder>> {
+              return build<nn::ScVaeDecoder, nn::ScVaeConfig>("shape_slat_decoder");
+            }};
   }
 };
 
-// A structured latent on `coords`, in the VAE's space. `concat`: further input channels.
-Result<at::Tensor> sample_latent(const Networks& networks, const std::string& stage, const std::string& tier,
-                                 const at::Tensor& coords, const at::Tensor& noise, const at::Tensor& concat) {
-  const std::string model = (stage == "shape_slat" ? "shape_slat_flow_model_" : "tex_slat_flow_model_") + tier;
-  ESP_ASSIGN(const auto flow, (networks.build<nn::SLatFlow, nn::FlowConfig>(model)));
-  ESP_ASSIGN(const auto x, SparseTensor::create(noise, coords, 1));
-  const infer::Predict predict = [&](const at::Tensor& rows, float t, Conditioning conditioning) {
-    return flow->forward(x.with(rows), torch::full({1}, t), networks.condition(tier, conditioning), concat);
+// The stored noise in the order in which the reference drew it.
+infer::Noise stored_noise(const TensorMap& want, Report& report) {
+  return [&, drawn = 0](const std::vector<int64_t>& shape) mutable {
+    const at::Tensor& next = want.at(drawn == 0 ? "ss_noise" : "noise_" + std::to_string(drawn));
+    ++drawn;
+    report.expect("shape of the noise", next.sizes() == at::IntArrayRef(shape));
+    return next;
   };
-  ESP_ASSIGN(const auto latent, infer::sample(predict, noise, networks.sampler(stage), {noise.size(0)}));
-  const at::Tensor scale = networks.normalization(stage);
-  return latent * scale[1] + scale[0];
 }
 
-Result<at::Tensor> sample_structure(const Networks& networks, const at::Tensor& noise) {
+Result<at::Tensor> sample_structure(const Networks& networks, const infer::Noise& noise) {
   ESP_ASSIGN(const auto flow, (networks.build<nn::SparseStructureFlow, nn::FlowConfig>("sparse_structure_flow_model")));
-  const infer::Predict predict = [&](const at::Tensor& x, float t, Conditioning conditioning) {
-    return flow->forward(x, torch::full({1}, t), networks.condition("512", conditioning));
-  };
-  return infer::sample(predict, noise, networks.sampler("sparse_structure"));
+  return infer::sample_structure(*flow, networks.condition("512"), 1, {}, networks.sampler("sparse_structure"), noise,
+                                 {});
 }
 
 Result<at::Tensor> occupied(const Networks& networks, const at::Tensor& structure, int64_t resolution) {
@@ -108,31 +112,59 @@ Result<at::Tensor> occupied(const Networks& networks, const at::Tensor& structur
   return nn::occupied_coords(decoder->forward(structure), resolution);
 }
 
-// A cascade's first pass: the cells of the second.
-Result<at::Tensor> refined(const Networks& networks, const json& description, const at::Tensor& coords,
-                           const TensorMap& want, Report& report) {
-  ESP_ASSIGN(const auto low, sample_latent(networks, "shape_slat", "512", coords, want.at("noise_1"), {}));
-  ESP_ASSIGN(const auto decoder, (networks.build<nn::ScVaeDecoder, nn::ScVaeConfig>("shape_slat_decoder")));
-  ESP_ASSIGN(const auto cells, SparseTensor::create(low, coords, 1));
-  const at::Tensor fine = decoder->upsample(cells, decoder->config().levels() - 1);
-  report.compare("hr_coords", fine, want.at("hr_coords"), 0, 0);
-  const int64_t resolution = std::stoll(description.at("pipeline_type").get<std::string>());
-  ESP_ASSIGN(const auto tokens, infer::cascade_tokens(fine, 512, resolution, description.at("max_num_tokens")));
-  report.compare("resolution", static_cast<double>(tokens.resolution), description.at("res").get<double>(), 0);
-  return tokens.coords;
+// The product's shape stage, from the occupied cells on.
+Result<infer::ShapeLatent> sample_shape(const Networks& networks, const json& description, const at::Tensor& structure,
+                                        const TensorMap& want, const infer::Noise& noise, Report& report) {
+  const std::string type = description.at("pipeline_type");
+  const infer::Pipeline* pipeline = infer::find_pipeline(type);
+  if (pipeline == nullptr) return absl::NotFoundError("no pipeline " + type);
+  infer::ShapeSettings settings;
+  settings.pipeline = *pipeline;
+  settings.grids = infer::scaled(*pipeline, 1);
+  settings.max_num_tokens = description.at("max_num_tokens");
+  settings.params = networks.sampler("shape_slat");
+  settings.normalization = networks.normalization("shape_slat");
+  infer::StageHooks hooks;
+  hooks.trace = [&](std::string_view what, const at::Tensor& tensor) {
+    if (what == "low_voxels") report.compare("hr_coords", tensor, want.at("hr_coords"), 0, 0);
+  };
+  ESP_ASSIGN(const at::Tensor coords, occupied(networks, structure, settings.grids.structure));
+  const std::map<int, at::Tensor> conditions{{512, networks.condition("512")}, {1024, networks.condition("1024")}};
+  return infer::sample_shape(networks.shape(), settings, coords, conditions, {}, noise, hooks);
 }
 
-Status compare_decoded(const Networks& networks, const at::Tensor& shape, const at::Tensor& texture,
-                       const at::Tensor& coords, int resolution, const TensorMap& want, Report& report) {
-  ESP_ASSIGN(const auto shape_decoder, (networks.build<nn::ScVaeDecoder, nn::ScVaeConfig>("shape_slat_decoder")));
+// The texture's latent on the cells of the shape, which is not the product's yet.
+Result<at::Tensor> sample_texture(const Networks& networks, const std::string& tier, const SparseTensor& shape,
+                                  const at::Tensor& noise) {
+  ESP_ASSIGN(const auto flow, (networks.build<nn::SLatFlow, nn::FlowConfig>("tex_slat_flow_model_" + tier)));
+  const auto row = [](const std::vector<double>& values) { return torch::tensor(values, at::kDouble).to(at::kFloat); };
+  const auto own = networks.normalization("tex_slat"), given = networks.normalization("shape_slat");
+  const at::Tensor concat = (shape.feats - row(given.mean)) / row(given.std);
+  const at::Tensor with = networks.condition(tier), without = at::zeros_like(with);
+  const infer::Predict predict = [&](const at::Tensor& rows, float t, Conditioning conditioning) {
+    return flow->forward(shape.with(rows), torch::full({1}, t), conditioning == Conditioning::kImage ? with : without,
+                         concat);
+  };
+  ESP_ASSIGN(const auto latent, infer::sample(predict, noise, networks.sampler("tex_slat"), {noise.size(0)}));
+  return latent * row(own.std) + row(own.mean);
+}
+
+Status compare_shape(const Networks& networks, const infer::ShapeLatent& latent, const TensorMap& want,
+                     Report& report) {
+  ESP_ASSIGN(const auto decoder, networks.shape().decoder());
+  ESP_ASSIGN(const auto shape, infer::decode_shape(*decoder, latent, 0));
+  report.compare("voxel_coords", to_tensor(shape.voxels), want.at("voxel_coords"), 0, 0);
+  ESP_ASSIGN(const auto mesh, ovoxel::dual_mesh(shape.view(), ovoxel::Grid::cube(shape.resolution)));
+  report.compare("mesh.vertices", to_tensor(mesh.positions), want.at("mesh_vertices"), kVertexTolerance, 0);
+  report.compare("mesh.faces", to_tensor(mesh.triangles), want.at("mesh_faces"), 0, 0);
+  return absl::OkStatus();
+}
+
+Status compare_texture(const Networks& networks, const SparseTensor& shape, const at::Tensor& texture,
+                       const TensorMap& want, Report& report) {
+  ESP_ASSIGN(const auto shape_decoder, networks.shape().decoder());
   ESP_ASSIGN(const auto texture_decoder, (networks.build<nn::ScVaeDecoder, nn::ScVaeConfig>("tex_slat_decoder")));
-  ESP_ASSIGN(const auto cells, SparseTensor::create(shape, coords, 1));
-  const auto decoded = shape_decoder->forward(cells);
-  const at::Tensor voxels = decoded.voxels.coords.narrow(1, 1, 3);
-  report.compare("voxel_coords", voxels, want.at("voxel_coords"), 0, 0);
-  const auto grid = nn::decoded_dual_grid(decoded.voxels.feats, shape_decoder->config().voxel_margin);
-  ESP_TRY(compare_mesh(report, "mesh", voxels, grid, resolution, want.at("mesh_vertices"), want.at("mesh_faces")));
-  const auto textured = texture_decoder->forward(cells.with(texture), decoded.subdivisions);
+  const auto textured = texture_decoder->forward(shape.with(texture), shape_decoder->forward(shape).subdivisions);
   report.compare("voxel_attrs", nn::decoded_attributes(textured.voxels.feats), want.at("voxel_attrs"), kLatentTolerance,
                  0);
   return absl::OkStatus();
@@ -150,27 +182,22 @@ Status run_pipeline_weights(const Case& c, Report& report) {
 
 Status run_pipeline(const Case& c, Report& report) {
   const at::NoGradGuard no_grad;
-  const std::string type = c.description.at("pipeline_type"), tier = type == "512" ? "512" : "1024";
   ESP_ASSIGN(const TensorMap want, load(c.folder / "tensors.safetensors"));
   ESP_ASSIGN(const auto networks, Networks::open(c.folder.parent_path() / c.description.at("weights_case")));
-  ESP_ASSIGN(const auto structure, sample_structure(networks, want.at("ss_noise")));
+  const infer::Noise noise = stored_noise(want, report);
+  ESP_ASSIGN(const auto structure, sample_structure(networks, noise));
   report.compare("z_s", structure, want.at("z_s"), kLatentTolerance, 0);
-  ESP_ASSIGN(at::Tensor coords, occupied(networks, structure, type == "1024" ? 64 : 32));
-  const bool cascade = type.ends_with("_cascade");
-  if (cascade) {
-    ESP_ASSIGN(coords, refined(networks, c.description, coords, want, report));
-  }
-  report.compare("coords_final", coords, want.at("coords_final"), 0, 0);
+  ESP_ASSIGN(const auto shape, sample_shape(networks, c.description, structure, want, noise, report));
+  const SparseTensor& cells = shape.cells;
+  report.compare("resolution", static_cast<double>(shape.voxels), c.description.at("res").get<double>(), 0);
+  report.compare("coords_final", cells.coords, want.at("coords_final"), 0, 0);
+  report.compare("shape_slat", cells.feats, want.at("shape_slat"), kLatentTolerance, 0);
+  ESP_TRY(compare_shape(networks, shape, want, report));
 
-  const auto &shape_noise = want.at(cascade ? "noise_2" : "noise_1"),
-             &texture_noise = want.at(cascade ? "noise_3" : "noise_2");
-  ESP_ASSIGN(const auto shape, sample_latent(networks, "shape_slat", tier, coords, shape_noise, {}));
-  report.compare("shape_slat", shape, want.at("shape_slat"), kLatentTolerance, 0);
-  const at::Tensor scale = networks.normalization("shape_slat");
-  ESP_ASSIGN(const auto texture,
-             sample_latent(networks, "tex_slat", tier, coords, texture_noise, (shape - scale[0]) / scale[1]));
+  const std::string tier = c.description.at("pipeline_type") == "512" ? "512" : "1024";
+  ESP_ASSIGN(const auto texture, sample_texture(networks, tier, cells, noise({cells.rows(), cells.feats.size(1)})));
   report.compare("tex_slat", texture, want.at("tex_slat"), kLatentTolerance, 0);
-  return compare_decoded(networks, shape, texture, coords, c.description.at("res"), want, report);
+  return compare_texture(networks, cells, texture, want, report);
 }
 
 }  // namespace espalier::golden

@@ -177,8 +177,9 @@ Status run_occupancy(const Case& c, Report& report) {
 Status run_cascade_tokens(const Case& c, Report& report) {
   ESP_ASSIGN(const nn::TensorMap tensors, load(c, "tensors.safetensors"));
   for (const json& run : c.description.at("runs")) {
-    ESP_ASSIGN(const auto got, infer::cascade_tokens(tensors.at("hr_coords"), run.at("lr_resolution"),
-                                                     run.at("resolution"), run.at("max_num_tokens")));
+    ESP_ASSIGN(const auto got, infer::cascade_tokens(tensors.at("hr_coords"),
+                                                     {.low = run.at("lr_resolution"), .wanted = run.at("resolution")},
+                                                     run.at("max_num_tokens")));
     report.compare("resolution", static_cast<double>(got.resolution), run.at("result_resolution").get<double>(), 0);
     report.compare("tokens", static_cast<double>(got.coords.size(0)), run.at("num_tokens").get<double>(), 0);
     const auto want = tensors.find("coords_" + std::to_string(got.resolution));
