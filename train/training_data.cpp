@@ -98,15 +98,19 @@ Status TrainingData::add_split(const std::string& split, const LatentForm& form)
 std::string TrainingData::left_out(const std::string& denoiser) const {
   std::set<std::string> taken;
   for (const auto& item : items_) taken.insert(item.object.sha256);
+  const auto& manifest = dataset_.manifest();
+  const auto part = manifest.stages.find(denoiser);
+  const bool told = part != manifest.stages.end() && !part->second.ready && !part->second.reason.empty();
+  const std::string unspecified = told ? part->second.reason : "without usable data";
   std::map<std::string, int> counts;
   int prepared = 0, without = 0;
-  for (const auto& object : dataset_.manifest().objects) {
+  for (const auto& object : manifest.objects) {
     if (!dataset::is_prepared(object)) continue;
     ++prepared;
     if (taken.count(object.sha256) > 0) continue;
     ++without;
     const auto stage = object.stages.find(denoiser);
-    ++counts[stage == object.stages.end() || stage->second == "ok" ? "without usable data" : stage->second];
+    ++counts[stage == object.stages.end() || stage->second == "ok" ? unspecified : stage->second];
   }
   if (without == 0) return {};
   std::vector<std::string> reasons;
