@@ -38,7 +38,7 @@ Result<Model> load_model(const std::filesystem::path& folder) {
   ESP_ASSIGN(model.flow, nn::load_ss_flow(base, options));
   ESP_ASSIGN(model.decoder, nn::load_ss_decoder(base, options));
   ESP_ASSIGN(model.encoder, nn::load_image_encoder(base, options));
-  model.sampler = structure_sampler(base);
+  model.sampler = sampler_params(base.sparse_structure_sampler());
   model.image_size = static_cast<int>(std::lround(512 * base.grid_scale()));
   ESP_ASSIGN(const nn::ModelFiles files, base.model_files("sparse_structure_flow_model"));
   ESP_ASSIGN(model.flow_sha256, sha256_hex_of_file(files.weights));

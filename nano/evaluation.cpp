@@ -65,8 +65,7 @@ at::Tensor nearest_pictures(const at::Tensor& pictures, const at::Tensor& known)
   return best;
 }
 
-infer::SamplerParams structure_sampler(const nn::BaseModel& base) {
-  const nn::SamplerDefaults& defaults = base.sparse_structure_sampler();
+infer::SamplerParams sampler_params(const nn::SamplerDefaults& defaults) {
   infer::SamplerParams params;
   params.steps = defaults.steps;
   params.rescale_t = defaults.rescale_t;

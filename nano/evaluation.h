@@ -28,8 +28,8 @@ at::Tensor best_constant(const at::Tensor& examples);
 // difference of both averaged to 32 x 32. int64 [N].
 at::Tensor nearest_pictures(const at::Tensor& pictures, const at::Tensor& known);
 
-// The settings of the base's pipeline.json.
-infer::SamplerParams structure_sampler(const nn::BaseModel& base);
+// Settings of a base's pipeline.json, as the sampler takes them.
+infer::SamplerParams sampler_params(const nn::SamplerDefaults& defaults);
 
 // Generates occupancy bool [N, S, S, S] from condition tokens [N, L, C]; noise depends on `seed` and the index only.
 Result<at::Tensor> sample_occupancy(const nn::SparseStructureFlow& flow, const nn::SparseStructureDecoder& decoder,

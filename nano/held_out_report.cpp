@@ -41,7 +41,8 @@ Result<Answers> base_answers(const Recipe& recipe, const at::Tensor& pictures, c
   Answers mean{"nano base", at::zeros({want.size(0)}), at::zeros({want.size(0)})};
   for (int seed = 0; seed < kSeeds; ++seed) {
     ESP_ASSIGN(const at::Tensor got,
-               sample_occupancy(*flow, *decoder, tokens, structure_sampler(base), static_cast<uint64_t>(seed)));
+               sample_occupancy(*flow, *decoder, tokens, sampler_params(base.sparse_structure_sampler()),
+                                static_cast<uint64_t>(seed)));
     mean.iou += iou(got, want) / kSeeds;
     mean.f1 += f1_within_one(got, want) / kSeeds;
   }

@@ -108,6 +108,8 @@ int main(int argc, char** argv) {
   add_step(app, "shape-flow", "Train the shape denoisers", recipe, espalier::nano::train_shape_flows, outcome);
   add_step(app, "manifest", "Write pipeline.json and espalier.json", recipe, espalier::nano::write_manifest, outcome);
   add_step(app, "report", "Judge the base on held-out objects", recipe, espalier::nano::report_held_out, outcome);
+  add_step(app, "report-shapes", "Judge the base's shapes on held-out objects", recipe, espalier::nano::report_shapes,
+           outcome);
   add_evaluate(app, evaluation, json, outcome);
 
   std::string assets;

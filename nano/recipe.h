@@ -49,4 +49,7 @@ Status write_manifest(const Recipe& recipe);
 // Prints the mean held-out IoU of the base in the folder, by family, beside the baselines.
 Status report_held_out(const Recipe& recipe);
 
+// Prints how well held-out objects survive the shape VAE, and how well they are generated from one picture, by tier.
+Status report_shapes(const Recipe& recipe);
+
 }  // namespace espalier::nano

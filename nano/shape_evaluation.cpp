@@ -3,8 +3,7 @@
 #include <ATen/ATen.h>
 #include <torch/types.h>
 
-#include <array>
-#include <vector>
+#include <cmath>
 
 #include "nano/evaluation.h"
 #include "ovoxel/dual_mesh.h"
@@ -12,74 +11,84 @@
 namespace espalier::nano {
 namespace {
 
-// Rows of voxels [M, 3] on a grid: int64 [R, R, R], 0 where there is none, else the row plus 1.
-at::Tensor row_grid(const at::Tensor& coords, int resolution) {
-  const at::Tensor c = coords.to(at::kLong);
-  const at::Tensor flat = (c.select(1, 0) * resolution + c.select(1, 1)) * resolution + c.select(1, 2);
-  at::Tensor rows = at::zeros({int64_t{resolution} * resolution * resolution}, at::TensorOptions(at::kLong));
-  rows.index_put_({flat}, at::arange(1, c.size(0) + 1));
-  return rows.view({resolution, resolution, resolution});
+// Of each cell of the grid, int64 [R, R, R]: 0 where there is no voxel, else its row plus 1.
+at::Tensor rows_by_cell(const infer::DecodedShape& shape) {
+  const int64_t side = shape.resolution;
+  at::Tensor rows = at::zeros({side, side, side}, at::TensorOptions(at::kLong));
+  auto cells = rows.accessor<int64_t, 3>();
+  for (size_t i = 0; i < shape.voxels.size(); ++i) {
+    const auto [x, y, z] = shape.voxels[i];
+    cells[x][y][z] = static_cast<int64_t>(i) + 1;
+  }
+  return rows;
 }
 
-at::Tensor flag_bits(const at::Tensor& flags) {  // [T] uint8 -> [T, 3] bool
-  const at::Tensor bytes = flags.unsqueeze(1);
-  return at::cat({bytes.bitwise_and(1), bytes.bitwise_and(2), bytes.bitwise_and(4)}, 1) > 0;
+double distance(const mesh::Vec3& a, const mesh::Vec3& b) { return std::hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]); }
+
+// Flags and vertices of the voxels in both.
+void compare_common(const infer::DecodedShape& got, const infer::DecodedShape& want, const at::Tensor& want_rows,
+                    GridAgreement& result) {
+  const auto rows = want_rows.accessor<int64_t, 3>();
+  size_t common = 0, right = 0;
+  double apart = 0;
+  for (size_t i = 0; i < got.voxels.size(); ++i) {
+    const auto [x, y, z] = got.voxels[i];
+    if (rows[x][y][z] == 0) continue;
+    const auto row = static_cast<size_t>(rows[x][y][z] - 1);
+    ++common;
+    apart += distance(got.vertices[i], want.vertices[row]);
+    const int differing = got.intersected[i] ^ want.intersected[row];
+    for (int axis = 0; axis < 3; ++axis) right += (differing >> axis & 1) == 0 ? 1 : 0;
+  }
+  if (common == 0) return;
+  const auto count = static_cast<double>(common);
+  result.flags = static_cast<double>(right) / (3 * count);
+  result.vertex_distance = apart / count;
+  result.f1 = 2 * count / static_cast<double>(got.voxels.size() + want.voxels.size());
 }
 
-template <class T>
-std::vector<std::array<T, 3>> triples(const at::Tensor& rows) {  // [M, 3] of type T
-  const at::Tensor own = rows.contiguous();
-  std::vector<std::array<T, 3>> list(static_cast<size_t>(own.size(0)));
-  const T* data = own.const_data_ptr<T>();
-  for (size_t i = 0; i < list.size(); ++i) list[i] = {data[3 * i], data[3 * i + 1], data[3 * i + 2]};
-  return list;
+Result<mesh::Surface> extracted(const infer::DecodedShape& shape) {
+  return ovoxel::dual_mesh(shape.view(), ovoxel::Grid::cube(shape.resolution), /*threads=*/1);
 }
 
 }  // namespace
 
-DecodedShape decoded_shape(const nn::ScVaeDecoder& decoder, const nn::SparseTensor& latent, int resolution) {
-  const at::NoGradGuard no_grad;
-  const nn::SparseTensor voxels = decoder.forward(latent).voxels;
-  return {voxels.coords.narrow(1, 1, 3), nn::decoded_dual_grid(voxels.feats, decoder.config().voxel_margin),
-          resolution};
+infer::DecodedShape as_decoded(const ShapeGrid& grid, int resolution) {
+  infer::DecodedShape shape;
+  shape.resolution = resolution;
+  const at::Tensor coords = grid.coords.to(at::kInt).contiguous();
+  const at::Tensor vertices = (grid.vertices.to(at::kFloat) / 255).contiguous();
+  const at::Tensor flags = grid.flags.contiguous();
+  const auto* voxel = coords.const_data_ptr<int32_t>();
+  const auto* vertex = vertices.const_data_ptr<float>();
+  for (int64_t i = 0; i < grid.voxels(); ++i, voxel += 3, vertex += 3) {
+    shape.voxels.push_back({voxel[0], voxel[1], voxel[2]});
+    shape.vertices.push_back({vertex[0], vertex[1], vertex[2]});
+  }
+  shape.intersected.assign(flags.const_data_ptr<uint8_t>(), flags.const_data_ptr<uint8_t>() + grid.voxels());
+  shape.split_weights.assign(shape.voxels.size(), 1);
+  return shape;
 }
 
-GridAgreement grid_agreement(const DecodedShape& got, const ShapeGrid& want) {
-  const at::Tensor got_rows = row_grid(got.coords, got.resolution), want_rows = row_grid(want.coords, got.resolution);
-  const at::Tensor got_cells = (got_rows > 0).unsqueeze(0), want_cells = (want_rows > 0).unsqueeze(0);
-  const at::Tensor both = (got_cells & want_cells).squeeze(0);
-  const at::Tensor ours = got_rows.masked_select(both) - 1, theirs = want_rows.masked_select(both) - 1;
+Result<infer::DecodedShape> reconstructed(const nn::ScVaeEncoder& encoder, const nn::ScVaeDecoder& decoder,
+                                          const ShapeGrid& grid, int resolution) {
+  const at::NoGradGuard no_grad;
+  const infer::ShapeLatent latent{encoder.forward(shape_batch({&grid, 1})).mean, resolution};
+  return infer::decode_shape(decoder, latent, 0);
+}
+
+GridAgreement grid_agreement(const infer::DecodedShape& got, const infer::DecodedShape& want) {
+  const at::Tensor got_rows = rows_by_cell(got), want_rows = rows_by_cell(want);
   GridAgreement result;
-  result.f1 = 2.0 * static_cast<double>(ours.size(0)) / static_cast<double>(got.coords.size(0) + want.voxels());
-  result.f1_within_one = f1_within_one(got_cells, want_cells).item<double>();
-  if (ours.size(0) == 0) return result;
-  const at::Tensor right = got.grid.intersected.index_select(0, ours).eq(flag_bits(want.flags.index_select(0, theirs)));
-  result.flags = right.to(at::kFloat).mean().item<double>();
-  const at::Tensor apart =
-      got.grid.vertices.index_select(0, ours) - want.vertices.index_select(0, theirs).to(at::kFloat) / 255;
-  result.vertex_distance = apart.norm(2, {1}).mean().item<double>();
+  result.f1_within_one = f1_within_one((got_rows > 0).unsqueeze(0), (want_rows > 0).unsqueeze(0)).item<double>();
+  compare_common(got, want, want_rows, result);
   return result;
 }
 
-Result<mesh::Surface> extracted_surface(const DecodedShape& shape) {
-  const auto voxels = triples<int32_t>(shape.coords);
-  const auto vertices = triples<float>(shape.grid.vertices);
-  const at::Tensor bits = shape.grid.intersected.to(at::kByte);
-  const at::Tensor packed = (bits.select(1, 0) + bits.select(1, 1) * 2 + bits.select(1, 2) * 4).contiguous();
-  const at::Tensor weights = shape.grid.split_weight.flatten().contiguous();
-  const ovoxel::DualGridView view{voxels,
-                                  vertices,
-                                  {packed.const_data_ptr<uint8_t>(), voxels.size()},
-                                  {weights.const_data_ptr<float>(), voxels.size()}};
-  return ovoxel::dual_mesh(view, ovoxel::Grid::cube(shape.resolution), /*threads=*/1);
-}
-
-Result<mesh::Surface> extracted_surface(const ShapeGrid& grid, int resolution) {
-  const auto voxels = triples<int32_t>(grid.coords.to(at::kInt));
-  const auto vertices = triples<float>(grid.vertices.to(at::kFloat) / 255);
-  const at::Tensor flags = grid.flags.contiguous();
-  const ovoxel::DualGridView view{voxels, vertices, {flags.const_data_ptr<uint8_t>(), voxels.size()}, {}};
-  return ovoxel::dual_mesh(view, ovoxel::Grid::cube(resolution), /*threads=*/1);
+Result<SurfaceAgreement> mesh_agreement(const infer::DecodedShape& got, const infer::DecodedShape& want) {
+  ESP_ASSIGN(const mesh::Surface made, extracted(got));
+  ESP_ASSIGN(const mesh::Surface wanted, extracted(want));
+  return surface_agreement(made, wanted);
 }
 
 }  // namespace espalier::nano

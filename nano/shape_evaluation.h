@@ -1,25 +1,21 @@
 #pragma once
 
-#include <cstdint>
-
 #include "common/status.h"
+#include "infer/shape.h"
 #include "mesh/surface.h"
 #include "nano/shape_grids.h"
+#include "nano/surface_agreement.h"
 #include "nn/networks/sc_vae.h"
-#include "nn/networks/voxel_channels.h"
 
 // How well decoded shapes agree with the dual grids they stand for.
 namespace espalier::nano {
 
-// One decoded object.
-struct DecodedShape {
-  at::Tensor coords;  // [M, 3] int32
-  nn::DecodedDualGrid grid;
-  int resolution = 0;  // voxels per side
-};
+// A grid as if it had been decoded, with even split weights. `resolution`: voxels per side.
+infer::DecodedShape as_decoded(const ShapeGrid& grid, int resolution);
 
-// What `decoder` makes of the latent of one object by its own predictions. `resolution`: voxels per side.
-DecodedShape decoded_shape(const nn::ScVaeDecoder& decoder, const nn::SparseTensor& latent, int resolution);
+// What encoder and decoder make of a grid, the decoder going by its own predictions. FAILED_PRECONDITION: nothing.
+Result<infer::DecodedShape> reconstructed(const nn::ScVaeEncoder& encoder, const nn::ScVaeDecoder& decoder,
+                                          const ShapeGrid& grid, int resolution);
 
 struct GridAgreement {
   double f1 = 0;               // of the voxels
@@ -27,10 +23,10 @@ struct GridAgreement {
   double flags = 0;            // share of right edge flags, on the voxels both have
   double vertex_distance = 0;  // mean distance of the dual vertices there, in voxels
 };
-GridAgreement grid_agreement(const DecodedShape& got, const ShapeGrid& want);
+// Both of the same resolution, with at least one voxel.
+GridAgreement grid_agreement(const infer::DecodedShape& got, const infer::DecodedShape& want);
 
-// The surfaces as the product extracts them, in [-0.5, 0.5]^3.
-Result<mesh::Surface> extracted_surface(const DecodedShape& shape);
-Result<mesh::Surface> extracted_surface(const ShapeGrid& grid, int resolution);
+// Of the extracted meshes in [-0.5, 0.5]^3. Errors as ovoxel::dual_mesh() and surface_agreement().
+Result<SurfaceAgreement> mesh_agreement(const infer::DecodedShape& got, const infer::DecodedShape& want);
 
 }  // namespace espalier::nano

@@ -61,11 +61,11 @@ Result<Data> load_data(const Recipe& recipe, const ShapeTier& tier, const Networ
   ESP_ASSIGN(data.corpus, load_or_make_corpus(corpus));
   ESP_ASSIGN(data.held, load_or_make_corpus(held));
   LatentConfig config{corpus.seed, corpus.objects, tier.voxels, recipe.threads, networks.shape_encoder_sha256, {}};
-  config.file = recipe.work / absl::StrCat("shape-latents-", tier.name, ".safetensors");
+  config.file = recipe.work / absl::StrCat("shape-latents-", tier.number, ".safetensors");
   ESP_ASSIGN(data.latents, load_or_make_shape_latents(*networks.shape_encoder, config));
   config.seed = held.seed;
   config.objects = std::min(held.objects, kHeldLatents);
-  config.file = recipe.work / absl::StrCat("held-shape-latents-", tier.name, ".safetensors");
+  config.file = recipe.work / absl::StrCat("held-shape-latents-", tier.number, ".safetensors");
   ESP_ASSIGN(data.held_latents, load_or_make_shape_latents(*networks.shape_encoder, config));
   return data;
 }
@@ -133,7 +133,7 @@ Status train_tier(const Recipe& recipe, const ShapeTier& tier, const Networks& n
                   const nn::TensorMap& parameters, const nn::SLatFlow& flow) {
   std::vector<train::Parameter> trained;
   for (const auto& [name, tensor] : parameters) trained.push_back({name, tensor});
-  const std::string stage = absl::StrCat("shape-flow-", tier.name);
+  const std::string stage = absl::StrCat("shape-flow-", tier.number);
   const int64_t steps = tier_steps(recipe, tier);
   train::LoopConfig config = loop_config(recipe, stage, steps, tier.batch);
   config.schedule = {train::Schedule::Kind::kCosine, tier.learning_rate, 50, steps, 0.02};

@@ -12,18 +12,22 @@
 namespace espalier::nano {
 
 struct ShapeTier {
-  const char* name;  // as the reference calls it
-  int voxels;        // per side
-  int image_size;    // pixels per side of the condition images
+  int number;      // as the reference calls it
+  int voxels;      // per side
+  int image_size;  // pixels per side of the condition images
   const char* model_key;
   const char* stem;
   int64_t batch;  // objects of an update
   double learning_rate;
+  const char* pipeline;            // of infer/pipeline.h, that ends on this tier
+  int structure_side;              // cells per side that it starts from
+  const char* own_cells_pipeline;  // that starts from cells of the tier's own latent
 };
 
 inline constexpr std::array<ShapeTier, 2> kShapeTiers{{
-    {"512", kLowVoxelResolution, kImageSize, "shape_slat_flow_model_512", kShapeFlow512Stem, 16, 2e-3},
-    {"1024", kVoxelResolution, 2 * kImageSize, "shape_slat_flow_model_1024", kShapeFlow1024Stem, 4, 1e-3},
+    {512, kLowVoxelResolution, kImageSize, "shape_slat_flow_model_512", kShapeFlow512Stem, 16, 2e-3, "512", 8, "512"},
+    {1024, kVoxelResolution, 2 * kImageSize, "shape_slat_flow_model_1024", kShapeFlow1024Stem, 4, 1e-3, "1024_cascade",
+     8, "1024"},
 }};
 
 // Objects and views that the tier's denoiser learns from, and those it is judged by. The lower tier takes those of the

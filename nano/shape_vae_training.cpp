@@ -12,6 +12,7 @@
 #include "nano/recipe.h"
 #include "nano/shape_evaluation.h"
 #include "nano/training_run.h"
+#include "nn/networks/voxel_channels.h"
 #include "nn/sparse/ops.h"
 #include "train/flow_loss.h"
 #include "train/loop.h"
@@ -52,15 +53,15 @@ at::Tensor batch_loss(const ShapeVae& vae, const std::vector<ShapeGrid>& shapes,
   return shape_vae_loss(vae, grids, noise).total();
 }
 
-// Mean agreement of free-running decodes with the first `count` shapes.
+// Mean agreement of free-running decodes with the first `count` shapes; one of which nothing comes out counts as 0.
 GridAgreement mean_agreement(const ShapeVae& vae, const std::vector<ShapeGrid>& shapes, size_t count) {
-  const at::NoGradGuard no_grad;
   GridAgreement mean;
   count = std::min(count, shapes.size());
   const auto share = 1.0 / static_cast<double>(count);
   for (size_t i = 0; i < count; ++i) {
-    const nn::SparseTensor latent = vae.encoder->forward(shape_batch({&shapes[i], 1})).mean;
-    const GridAgreement one = grid_agreement(decoded_shape(*vae.decoder, latent, kLowVoxelResolution), shapes[i]);
+    const auto got = reconstructed(*vae.encoder, *vae.decoder, shapes[i], kLowVoxelResolution);
+    if (!got.ok()) continue;
+    const GridAgreement one = grid_agreement(*got, as_decoded(shapes[i], kLowVoxelResolution));
     mean.f1 += one.f1 * share;
     mean.f1_within_one += one.f1_within_one * share;
     mean.flags += one.flags * share;
