@@ -5,6 +5,7 @@
 #include <array>
 #include <vector>
 
+#include "nn/sparse/conv_cuda.h"
 #include "nn/sparse/ops.h"
 
 namespace espalier::nn {
@@ -107,6 +108,7 @@ class Neighbourhood {
 };
 
 at::Tensor make_map(const SparseTensor& x) {
+  if (has_cuda_kernels(x.coords.device())) return neighbour_map_cuda(x.coords.contiguous());
   const at::Tensor host = x.coords.to(at::kCPU).contiguous();
   const int64_t rows = host.size(0);
   TORCH_CHECK(rows < INT32_MAX, "too many rows for a neighbour map: ", rows);
@@ -128,6 +130,19 @@ at::Tensor make_map(const SparseTensor& x) {
 at::Tensor neighbour_map(const SparseTensor& x) {
   std::call_once(x.cache->neighbours_once, [&] { x.cache->neighbours = make_map(x); });
   return x.cache->neighbours;
+}
+
+at::Tensor sorted_rows(const at::Tensor& neighbours) {
+  const at::Tensor bits =
+      at::ones({kOffsets}, neighbours.options()).bitwise_left_shift(at::arange(kOffsets, neighbours.options()));
+  const at::Tensor present = neighbours.ge(0).to(at::kInt).mul_(bits).sum(1, /*keepdim=*/false, at::kInt);
+  // Stable: rows with the same neighbours stay in their order, in which they are close in space.
+  return std::get<1>(at::sort(present, /*stable=*/true, /*dim=*/0, /*descending=*/false)).to(at::kInt);
+}
+
+at::Tensor row_order(const SparseTensor& x) {
+  std::call_once(x.cache->order_once, [&] { x.cache->order = sorted_rows(neighbour_map(x)); });
+  return x.cache->order;
 }
 
 }  // namespace espalier::nn

@@ -8,11 +8,20 @@
 #include "nn/sparse/sparse_tensor.h"
 
 // Operators on sparse voxel features. All are differentiable in the features; coordinates are plain data.
+// All run on the device of their tensors. On a GPU the sums of mean_pool() and of nearest_upsample()'s gradient are
+// added in no fixed order; all else gives the same bits in every run.
 namespace espalier::nn {
 
 // Rows of the 27 neighbours of each row, [T, 27] int32: entry [t, (i*3+j)*3+k] is the row of the same sample at
 // (x+i-1, y+j-1, z+k-1), or -1. Made once per level and kept in x.cache. Thread-safe. No two rows may share a cell.
+// Made on x's device by the CPU or a GPU; devices without kernels get what the CPU makes of a copy.
 at::Tensor neighbour_map(const SparseTensor& x);
+
+// The rows of a neighbour map [T, 27] in the order of which of the 27 neighbours they have, [T] int32: rows that follow
+// each other mostly lack the same ones, which a GPU's block can then skip for all its rows.
+at::Tensor sorted_rows(const at::Tensor& neighbours);
+// sorted_rows() of x's neighbour map, made once per level and kept in x.cache. Thread-safe.
+at::Tensor row_order(const SparseTensor& x);
 
 // Submanifold 3x3x3 convolution: same sites in and out, absent neighbours contribute nothing.
 //   feats [T, Ci], neighbours from neighbour_map(), weight [Co, 3, 3, 3, Ci] (axes x, y, z), bias [Co] or undefined
@@ -20,6 +29,8 @@ at::Tensor neighbour_map(const SparseTensor& x);
 // Reference: TRELLIS.2 trellis2/modules/sparse/conv/conv_flex_gemm.py.
 at::Tensor submanifold_conv(const at::Tensor& feats, const at::Tensor& neighbours, const at::Tensor& weight,
                             const at::Tensor& bias);
+// The same on x's features and cells; what a GPU's kernel derives from the neighbours is kept in x.cache too.
+SparseTensor submanifold_conv(const SparseTensor& x, const at::Tensor& weight, const at::Tensor& bias);
 
 // Where the rows of a tensor go when cells merge 2x2x2.
 struct ParentMap {

@@ -19,6 +19,8 @@ inline constexpr int64_t kSparseBatchLimit = 1 << 15;
 struct LevelCache {
   std::once_flag neighbours_once;
   at::Tensor neighbours;  // by neighbour_map()
+  std::once_flag order_once;
+  at::Tensor order;  // by row_order()
 };
 
 // Features at the occupied cells of a batch of voxel grids.
