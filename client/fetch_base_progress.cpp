@@ -1,6 +1,7 @@
 #include "client/fetch_base_progress.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -9,6 +10,9 @@ namespace espalier::client {
 namespace {
 
 constexpr std::chrono::milliseconds kDrawInterval{100};
+constexpr int kBarWidth = 16;  // with the longest name of the release a line stays below 80 columns
+
+std::string short_name(const std::string& place) { return std::filesystem::path(place).stem().string(); }
 
 double share(int64_t done, int64_t total) {
   return total > 0 ? static_cast<double>(done) / static_cast<double>(total) : 1;
@@ -35,16 +39,19 @@ void FetchProgress::update(int64_t done) {
   if (Clock::now() - drawn_ >= kDrawInterval) draw();
 }
 
-void FetchProgress::checking(const std::string& name) { board_.set("file", absl::StrCat("checking ", name)); }
+void FetchProgress::checking(const std::string& name) {
+  board_.set("file", absl::StrCat("checking ", short_name(name)));
+}
 
 void FetchProgress::finish(const std::string& name, int64_t size) {
-  board_.print(absl::StrFormat("%-60s %10s", name, bytes_text(size)));
+  board_.print(absl::StrFormat("%-72s %8s", name, bytes_text(size)));
   draw();
 }
 
 void FetchProgress::draw() {
   drawn_ = Clock::now();
-  board_.set("file", absl::StrFormat("%s  %s  %s", bar(share(done_, size_)), bytes_text(size_), name_));
+  board_.set("file",
+             absl::StrFormat("%s  %s  %s", bar(share(done_, size_), kBarWidth), bytes_text(size_), short_name(name_)));
   if (total_ == 0) return;
   const double seconds = std::chrono::duration<double>(drawn_ - start_).count();
   const double rate = seconds > 0 ? static_cast<double>(loaded_) / seconds : 0;  // bytes/s
