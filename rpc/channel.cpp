@@ -1,5 +1,6 @@
 #include "rpc/channel.h"
 
+#include <arpa/inet.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/support/client_interceptor.h>
 
@@ -84,7 +85,9 @@ class CallerFactory final : public grpc::experimental::ClientInterceptorFactoryI
 
 bool is_loopback(const std::string& address) {
   const std::string host = address.substr(0, address.rfind(':'));
-  return host == "localhost" || host == "[::1]" || host.rfind("127.", 0) == 0;
+  in_addr numeric;  // a name such as 127.example.org may lead anywhere
+  return host == "localhost" || host == "[::1]" ||
+         (inet_pton(AF_INET, host.c_str(), &numeric) == 1 && ntohl(numeric.s_addr) >> 24 == 127);
 }
 
 Result<std::shared_ptr<grpc::Channel>> open_channel(const std::string& address, const ChannelSecurity& security,

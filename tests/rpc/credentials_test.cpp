@@ -55,6 +55,7 @@ TEST(Channel, SendsNoKeyInPlaintextToAnotherMachine) {
   ChannelSecurity security;
   security.key = Credentials{"key_1", "esk_2"};
   EXPECT_TRUE(absl::IsInvalidArgument(open_channel("coordinator.example:7430", security).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(open_channel("127.0.0.1.example:7430", security).status()));
   EXPECT_TRUE(open_channel("127.0.0.1:7430", security).ok());
   EXPECT_TRUE(open_channel("[::1]:7430", security).ok());
   security.allow_plaintext_remote = true;
