@@ -10,13 +10,13 @@
 #include <cstdlib>
 #include <deque>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/security.h"
+#include "common/base_description.h"
 #include "common/files.h"
 #include "process/child.h"
 #include "rpc/channel.h"
@@ -46,22 +46,19 @@ Result<int> free_port(int wanted) {
 }
 
 // What the coordinator must know of the base, as its environment settings.
-Result<std::vector<std::string>> base_settings(const fs::path& base) {
-  ESP_ASSIGN(const auto text, read_file(base / "espalier.json", 1 << 20));
-  const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object() || !json.contains("name")) {
-    return absl::InvalidArgumentError(absl::StrCat((base / "espalier.json").string(), ": not a description of a base"));
+Result<std::vector<std::string>> base_settings(const fs::path& folder) {
+  ESP_ASSIGN(const auto base, describe_base(folder));
+  const auto setting = [](const char* name, const std::string& value) {
+    return absl::StrCat("ESPALIER_COORDINATOR_BASE_", name, "=", value);
+  };
+  std::vector<std::string> denoisers;
+  for (const Denoiser denoiser : base.denoisers) denoisers.emplace_back(to_string(denoiser));
+  std::vector<std::string> settings = {setting("NAME", base.name)};
+  if (!denoisers.empty()) settings.push_back(setting("DENOISERS", absl::StrJoin(denoisers, ",")));
+  if (base.recommended_learning_rate) {
+    settings.push_back(setting("RECOMMENDED_LEARNING_RATE", absl::StrCat(*base.recommended_learning_rate)));
   }
-  std::vector<std::string> settings = {absl::StrCat("ESPALIER_COORDINATOR_BASE_NAME=", json.value("name", ""))};
-  if (const auto rate = json.find("recommended_learning_rate"); rate != json.end() && rate->is_number()) {
-    settings.push_back(absl::StrCat("ESPALIER_COORDINATOR_BASE_RECOMMENDED_LEARNING_RATE=", rate->dump()));
-  }
-  if (const auto tiers = json.find("tiers"); tiers != json.end() && tiers->is_array() && !tiers->empty()) {
-    const auto join = [](std::string* out, const nlohmann::json& tier) {
-      *out += tier.is_string() ? tier.get<std::string>() : tier.dump();
-    };
-    settings.push_back(absl::StrCat("ESPALIER_COORDINATOR_BASE_RESOLUTIONS=", absl::StrJoin(*tiers, ",", join)));
-  }
+  if (!base.resolutions.empty()) settings.push_back(setting("RESOLUTIONS", absl::StrJoin(base.resolutions, ",")));
   return settings;
 }
 

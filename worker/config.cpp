@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <random>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/base_description.h"
 #include "common/files.h"
 #include "common/route.h"
 
@@ -41,20 +41,6 @@ Result<std::string> worker_id(const fs::path& file) {
   const std::string id = new_worker_id();
   ESP_TRY(write_file_atomic(file, id));
   return id;
-}
-
-Result<nlohmann::json> read_json(const fs::path& file) {
-  ESP_ASSIGN(const auto text, read_file(file, 1 << 20));
-  auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) return absl::InvalidArgumentError(absl::StrCat(file.string(), ": not a JSON object"));
-  return json;
-}
-
-// The denoisers espalier-train can train, by the key of the base's pipeline.json that holds their network.
-std::vector<v1::Denoiser> trainable(const nlohmann::json& pipeline) {
-  const auto models = pipeline.value("/args/models"_json_pointer, nlohmann::json::object());
-  if (models.contains("sparse_structure_flow_model")) return {v1::DENOISER_SPARSE_STRUCTURE};
-  return {};
 }
 
 // Without the port; a coordinator that cannot be resolved now may be later, so the host's name must do then.
@@ -141,13 +127,11 @@ Result<ChannelSecurity> channel_security(const WorkerConfig& config) {
 Result<Identity> load_identity(const WorkerConfig& config) {
   Identity identity;
   ESP_ASSIGN(identity.worker_id, worker_id(fs::path(config.data_dir) / "worker_id"));
-  ESP_ASSIGN(const auto about, read_json(fs::path(config.base) / "espalier.json"));
-  ESP_ASSIGN(const auto pipeline, read_json(fs::path(config.base) / "pipeline.json"));
-  identity.base = about.value("name", std::string());
-  if (identity.base.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(config.base, "/espalier.json: has no name"));
+  ESP_ASSIGN(auto base, describe_base(config.base));
+  identity.base = std::move(base.name);
+  for (const Denoiser denoiser : base.denoisers) {
+    identity.denoisers.push_back(static_cast<v1::Denoiser>(static_cast<int>(denoiser) + 1));
   }
-  identity.denoisers = trainable(pipeline);
   return identity;
 }
 
