@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "common/files.h"
+#include "train/item_stream.h"
 
 namespace espalier::train {
 namespace {
@@ -68,10 +69,30 @@ TEST(Loop, LimitsALossCallByItsTokens) {
   ASSERT_TRUE(whole.run().ok());
   ASSERT_TRUE(limited.run().ok());
   EXPECT_EQ(whole.calls, 1);
-  EXPECT_EQ(limited.calls, 3);  // 90; 30 + 30; 10
+  EXPECT_EQ(limited.calls, 3);  // 90; 30; 30 + 10
   EXPECT_LT((whole.weight - limited.weight).abs().max().item<double>(), 1e-5);
   limited.config.item_tokens = {10, 30};
   EXPECT_TRUE(absl::IsInvalidArgument(limited.run().status()));
+}
+
+TEST(Loop, CountsLossCallsByTheirTokens) {
+  Toy toy;
+  toy.config.item_tokens = {10, 30, 90};
+  toy.config.micro_batch = 1;
+  toy.config.steps = 1;
+  double reported = 0;
+  toy.hooks.on_step = [&](const StepReport& report) { reported = report.loss; };
+  ASSERT_TRUE(toy.run().ok());
+  ItemStream items(toy.repeats, toy.config.seed);
+  double sum = 0, tokens = 0;
+  for (int64_t slot = 0; slot < toy.config.batch_size; ++slot) {
+    const auto item = items.item(slot);
+    const double place = static_cast<double>(item) + 0.1 * random_stream(7, Purpose::kNoise, 0, slot).normal();
+    const auto weight = static_cast<double>(toy.config.item_tokens[static_cast<size_t>(item)]);
+    sum += weight * 3 * place * place;
+    tokens += weight;
+  }
+  EXPECT_NEAR(reported, sum / tokens, 1e-4);
 }
 
 TEST(Loop, GoesOnFromACheckpointBitForBit) {
