@@ -120,14 +120,8 @@ class SlabConverter {
 };
 
 void SlabConverter::operator()(const Hit& hit) {
-  const int a0 = (hit.axis + 1) % 3, a1 = (hit.axis + 2) % 3;
   for (int a = 0; a < 3; ++a) hit_.point(a) = hit.point[a];
-  Voxel voxel;
-  voxel[hit.axis] = hit.z;
-  for (int corner = 0; corner < 4; ++corner) {
-    voxel[a0] = hit.x + corner / 2;
-    voxel[a1] = hit.y + corner % 2;
-    if (voxel[0] < table_.slab().begin || voxel[0] >= table_.slab().end) continue;
+  for_each_voxel(hit, table_.slab(), [&](const Voxel& voxel, int corner) {
     const uint32_t index = table_.insert(voxel[0], voxel[1], voxel[2]);
     if (index == sums_.size()) {
       sums_.emplace_back();
@@ -135,7 +129,7 @@ void SlabConverter::operator()(const Hit& hit) {
     }
     sums_[index].add(hit_);
     if (corner == 0) intersected_[index] |= static_cast<uint8_t>(1 << hit.axis);
-  }
+  });
 }
 
 void SlabConverter::add_faces(const std::vector<uint32_t>& triangles) {
@@ -243,23 +237,23 @@ DualGrid SlabConverter::convert(const Slab& slab, const std::vector<uint32_t>& t
   return out;
 }
 
-template <class T>
-void append(std::vector<T>& out, const std::vector<T>& part) {
-  out.insert(out.end(), part.begin(), part.end());
-}
-
-DualGrid joined(const std::vector<DualGrid>& parts) {
+DualGrid joined(const std::vector<DualGrid>& parts, int workers) {
+  std::vector<size_t> begin;
   size_t total = 0;
-  for (const DualGrid& part : parts) total += part.voxels.size();
-  DualGrid out;
-  out.voxels.reserve(total);
-  out.dual_vertices.reserve(total);
-  out.intersected.reserve(total);
   for (const DualGrid& part : parts) {
-    append(out.voxels, part.voxels);
-    append(out.dual_vertices, part.dual_vertices);
-    append(out.intersected, part.intersected);
+    begin.push_back(total);
+    total += part.voxels.size();
   }
+  DualGrid out;
+  out.voxels.resize(total);
+  out.dual_vertices.resize(total);
+  out.intersected.resize(total);
+  internal::parallel_for(parts.size(), workers, [&](size_t s, int) {
+    const auto offset = static_cast<ptrdiff_t>(begin[s]);
+    std::copy(parts[s].voxels.begin(), parts[s].voxels.end(), out.voxels.begin() + offset);
+    std::copy(parts[s].dual_vertices.begin(), parts[s].dual_vertices.end(), out.dual_vertices.begin() + offset);
+    std::copy(parts[s].intersected.begin(), parts[s].intersected.end(), out.intersected.begin() + offset);
+  });
   return out;
 }
 
@@ -281,8 +275,12 @@ Result<DualGrid> dual_grid(std::span<const mesh::Vec3> positions, std::span<cons
   ESP_TRY(internal::check_input(positions, triangles, grid));
   const auto relative = internal::relative_positions(positions, grid);
   ESP_TRY(check_extent(relative, grid));
-  const internal::Partition parts = internal::partition(relative, triangles, grid);
-  const auto edges = options.boundary_weight > 0 ? boundary_edges(triangles, positions.size()) : std::vector<Edge>();
+  internal::Partition parts;
+  std::vector<Edge> edges;
+  internal::parallel_for(2, internal::worker_count(options.threads, 2), [&](size_t task, int) {
+    if (task == 0) parts = internal::partition(relative, triangles, grid);
+    if (task == 1 && options.boundary_weight > 0) edges = boundary_edges(triangles, positions.size());
+  });
   const int workers = internal::worker_count(options.threads, parts.slabs.size());
   std::vector<SlabConverter> converters(static_cast<size_t>(workers),
                                         SlabConverter(relative, triangles, grid, options, edges));
@@ -290,7 +288,7 @@ Result<DualGrid> dual_grid(std::span<const mesh::Vec3> positions, std::span<cons
   internal::parallel_for(parts.slabs.size(), workers, [&](size_t s, int worker) {
     found[s] = converters[static_cast<size_t>(worker)].convert(parts.slabs[s], parts.triangles[s]);
   });
-  return joined(found);
+  return joined(found, workers);
 }
 
 mesh::Surface welded(const mesh::Scene& scene) {

@@ -14,15 +14,20 @@ at::Tensor attend_ragged(const at::Tensor& q, const at::Tensor& k, const at::Ten
                          const std::vector<int64_t>& q_offsets, const std::vector<int64_t>& k_offsets) {
   TORCH_CHECK(q_offsets.size() == k_offsets.size(), "queries have ", q_offsets.size() - 1, " samples, keys ",
               k_offsets.size() - 1);
+  if (q.size(0) == 0) return q.flatten(1);
+  // One split for all samples: its gradient is one concatenation, where that of a slice each is a sum over all rows.
+  const auto by_sample = [](const at::Tensor& x, const std::vector<int64_t>& offsets) {
+    std::vector<int64_t> sizes;
+    for (size_t b = 0; b + 1 < offsets.size(); ++b) sizes.push_back(offsets[b + 1] - offsets[b]);
+    return x.unsqueeze(0).split_with_sizes(sizes, 1);
+  };
+  const auto queries = by_sample(q, q_offsets), keys = by_sample(k, k_offsets), values = by_sample(v, k_offsets);
   std::vector<at::Tensor> parts;
-  for (size_t b = 0; b + 1 < q_offsets.size(); ++b) {
-    const int64_t rows = q_offsets[b + 1] - q_offsets[b], keys = k_offsets[b + 1] - k_offsets[b];
-    if (rows == 0) continue;
-    TORCH_CHECK(keys > 0, "sample ", b, " has nothing to attend to");
-    const auto part = [](const at::Tensor& x, int64_t begin, int64_t n) { return x.narrow(0, begin, n).unsqueeze(0); };
-    parts.push_back(attend(part(q, q_offsets[b], rows), part(k, k_offsets[b], keys), part(v, k_offsets[b], keys)));
+  for (size_t b = 0; b < queries.size(); ++b) {
+    if (queries[b].size(1) == 0) continue;
+    TORCH_CHECK(keys[b].size(1) > 0, "sample ", b, " has nothing to attend to");
+    parts.push_back(attend(queries[b], keys[b], values[b]));
   }
-  if (parts.empty()) return q.flatten(1);
   return at::cat(parts, 1).squeeze(0);
 }
 
