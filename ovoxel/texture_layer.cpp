@@ -54,6 +54,7 @@ Status fill(const Image& image, int channel, int count, size_t byte, int32_t sid
 
 std::vector<Texel> box_filtered(const std::vector<Texel>& texels, size_t side) {
   std::vector<Texel> out(texels.size() / 4);
+  if (out.empty()) return out;  // the layer has no such channels
   for (size_t y = 0; y < side / 2; ++y) {
     const Texel* row = texels.data() + 2 * y * side;
     for (size_t x = 0; x < side / 2; ++x) {
