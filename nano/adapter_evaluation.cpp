@@ -3,113 +3,80 @@
 #include <ATen/ATen.h>
 #include <torch/types.h>
 
-#include <cmath>
 #include <memory>
-#include <nlohmann/json.hpp>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-#include "common/sha256.h"
 #include "dataset/reader.h"
-#include "image/codec.h"
-#include "image/condition_image.h"
-#include "image/foreground.h"
+#include "infer/adapters.h"
+#include "infer/networks.h"
 #include "nano/evaluation.h"
-#include "nn/io/base_model.h"
-#include "nn/io/load_model.h"
-#include "nn/lora/adapter_file.h"
+#include "nano/evaluation_items.h"
+#include "nano/shape_evaluation.h"
+#include "nano/shape_generation.h"
 
 namespace espalier::nano {
 namespace {
 
-struct Model {
-  std::unique_ptr<nn::SparseStructureFlow> flow;
-  std::unique_ptr<nn::SparseStructureDecoder> decoder;
-  std::unique_ptr<nn::DinoV3> encoder;
-  infer::SamplerParams sampler;
-  std::string flow_sha256;
-  int image_size = 0;
-};
-
-Result<Model> load_model(const std::filesystem::path& folder) {
-  ESP_ASSIGN(const nn::BaseModel base, nn::BaseModel::open(folder));
-  Model model;
-  const nn::LoadOptions options{at::kFloat, c10::kCPU};
-  ESP_ASSIGN(model.flow, nn::load_ss_flow(base, options));
-  ESP_ASSIGN(model.decoder, nn::load_ss_decoder(base, options));
-  ESP_ASSIGN(model.encoder, nn::load_image_encoder(base, options));
-  model.sampler = sampler_params(base.sparse_structure_sampler());
-  model.image_size = static_cast<int>(std::lround(512 * base.grid_scale()));
-  ESP_ASSIGN(const nn::ModelFiles files, base.model_files("sparse_structure_flow_model"));
-  ESP_ASSIGN(model.flow_sha256, sha256_hex_of_file(files.weights));
-  return model;
-}
-
-struct Items {
-  std::vector<std::string> names;
-  at::Tensor occupancy;              // bool [N, S, S, S]
-  at::Tensor pictures;               // [N, 3, W, W] float32, the judged view as inference sees it
-  at::Tensor other_views;            // [M, 3, W, W] float32
-  std::vector<int64_t> other_owner;  // [M]
-};
-
-Result<at::Tensor> picture(const dataset::Object& object, size_t view, int size) {
-  ESP_ASSIGN(const std::string png, object.view_png(view));
-  ESP_ASSIGN(const image::DecodedImage decoded, image::decode(png));
-  ESP_ASSIGN(const image::Image square,
-             image::preprocess_image(decoded.image, image::BackgroundRemoval::kNone, nullptr));
-  ESP_ASSIGN(std::vector<float> planes, image::inference_condition_image(square, size));
-  return at::from_blob(planes.data(), {3, size, size}).clone();
-}
-
-Result<at::Tensor> stored_occupancy(const dataset::Object& object) {
-  ESP_ASSIGN(const auto voxels, object.occupancy());
-  if (!voxels.has_value()) {
-    return absl::InvalidArgumentError(absl::StrCat("dataset: object ", object.sha256, " has no stored occupancy"));
-  }
-  const int64_t side = object.ss_resolution;
-  at::Tensor cells = at::zeros({side, side, side}, at::TensorOptions(at::kBool));
-  auto access = cells.accessor<bool, 3>();
-  for (size_t i = 0; i + 2 < voxels->size(); i += 3) access[(*voxels)[i]][(*voxels)[i + 1]][(*voxels)[i + 2]] = true;
-  return cells;
-}
-
-// What people call the object: its name, else the file it was made from, else the start of its hash.
-std::string display_name(const dataset::Object& object, const dataset::Manifest& manifest) {
-  if (!object.name.empty()) return object.name;
-  for (const dataset::ObjectRecord& record : manifest.objects) {
-    if (record.sha256 == object.sha256) return std::filesystem::path(record.path).stem().string();
-  }
-  return object.sha256.substr(0, 12);
-}
-
-Result<Items> load_items(const dataset::PreparedDataset& data, int view, int image_size) {
+// The base at work on the items' pictures.
+struct Bench {
+  std::unique_ptr<infer::Networks> networks;
+  std::shared_ptr<nn::SparseStructureFlow> flow;
+  std::shared_ptr<nn::SparseStructureDecoder> decoder;
+  infer::SamplerParams structure_sampler, shape_sampler;
   Items items;
-  std::vector<at::Tensor> cells, pictures, others;
-  for (const dataset::Object& object : data.objects()) {
-    if (static_cast<size_t>(view) >= object.views()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("view ", view, " is not in the dataset: object ", object.sha256, " has ", object.views()));
-    }
-    items.names.push_back(display_name(object, data.manifest()));
-    ESP_ASSIGN(cells.emplace_back(), stored_occupancy(object));
-    for (size_t i = 0; i < object.views(); ++i) {
-      ESP_ASSIGN(at::Tensor image, picture(object, i, image_size));
-      if (i == static_cast<size_t>(view)) {
-        pictures.push_back(std::move(image));
-        continue;
-      }
-      others.push_back(std::move(image));
-      items.other_owner.push_back(static_cast<int64_t>(items.names.size()) - 1);
-    }
+  std::map<int, at::Tensor> tokens;               // by tier [N, L, C]
+  const infer::Pipeline* pipeline = nullptr;      // of the items' tier; null: shapes are not judged
+  const infer::Pipeline* in_own_cells = nullptr;  // likewise, from cells of the tier's own latent
+  std::vector<infer::DecodedShape> wanted;        // what the stored shape latents decode to
+};
+
+Status open_networks(const std::filesystem::path& folder, Bench& bench) {
+  ESP_ASSIGN(nn::BaseModel base, nn::BaseModel::open(folder));
+  ESP_ASSIGN(bench.networks, infer::Networks::open(std::move(base), {}));
+  ESP_ASSIGN(bench.flow, bench.networks->structure_flow.get());
+  ESP_ASSIGN(bench.decoder, bench.networks->structure_decoder.get());
+  bench.structure_sampler = sampler_params(bench.networks->base().sparse_structure_sampler());
+  bench.shape_sampler = sampler_params(bench.networks->base().shape_slat_sampler());
+  return absl::OkStatus();
+}
+
+// The rows of a latent as those of the only sample of a batch.
+at::Tensor cells_of(const StructuredLatent& latent) { return at::constant_pad_nd(latent.coords, {1, 0}); }
+
+Status prepare_shapes(Bench& bench) {
+  bench.pipeline = infer::pipeline_for(bench.items.tier);
+  bench.in_own_cells = infer::find_pipeline(std::to_string(bench.items.tier));
+  if (bench.pipeline == nullptr || !bench.networks->can_run(*bench.pipeline)) {
+    return absl::InvalidArgumentError("dataset: the base has no network of the tier of its shape latents");
   }
-  if (cells.empty() || others.empty()) {
-    return absl::InvalidArgumentError("dataset: needs an object and at least two views of it");
+  ESP_ASSIGN(const auto decoder, bench.networks->shape_decoder.get());
+  const auto voxels = infer::scaled(*bench.in_own_cells, bench.networks->base().grid_scale()).voxels;
+  for (const StructuredLatent& latent : bench.items.latents) {
+    ESP_ASSIGN(const auto cells, nn::SparseTensor::create(latent.feats, cells_of(latent), 1));
+    ESP_ASSIGN(bench.wanted.emplace_back(), infer::decode_shape(*decoder, {cells, voxels}, 0));
   }
-  items.occupancy = at::stack(cells);
-  items.pictures = at::stack(pictures);
-  items.other_views = at::stack(others);
-  return items;
+  return absl::OkStatus();
+}
+
+Result<Bench> make_bench(const EvaluationConfig& config) {
+  Bench bench;
+  ESP_TRY(open_networks(config.base, bench));
+  ESP_ASSIGN(const auto data, dataset::PreparedDataset::open(config.dataset));
+  ESP_ASSIGN(bench.items, load_items(data, config.view, bench.networks->base().grid_scale()));
+  if (bench.items.tier != 0 && bench.networks->has_shape()) ESP_TRY(prepare_shapes(bench));
+  ESP_ASSIGN(const auto encoder, bench.networks->encoder.get());
+  for (const auto& [tier, pictures] : bench.items.pictures) {
+    bench.tokens[tier] = encoder->forward(nn::normalize_pixels(pictures));
+  }
+  return bench;
+}
+
+Result<infer::RequestAdapters> read(const std::vector<std::filesystem::path>& files, double scale, Bench& bench) {
+  infer::GenerateRequest request;
+  for (const std::filesystem::path& file : files) request.adapters.push_back({file, scale});
+  std::vector<infer::Fault> faults;
+  infer::RequestAdapters adapters = infer::read_adapters(request, bench.pipeline, *bench.networks, faults);
+  ESP_TRY(infer::to_status(faults));
+  return adapters;
 }
 
 // Adds one answer's scores to the candidate's running sums.
@@ -123,36 +90,79 @@ void add_scores(Candidate& candidate, const at::Tensor& got, const at::Tensor& w
   }
 }
 
+void add(std::optional<SurfaceAgreement>& sum, const SurfaceAgreement& one, double weight) {
+  if (!sum) sum = SurfaceAgreement{0, 0};
+  sum->chamfer += weight * one.chamfer;
+  sum->f_score += weight * one.f_score;
+}
+
 Candidate averaged(Candidate candidate) {
+  const double weight = 1.0 / static_cast<double>(candidate.objects.size());
   for (const Score& score : candidate.objects) {
-    candidate.mean.iou += score.iou / static_cast<double>(candidate.objects.size());
-    candidate.mean.f1 += score.f1 / static_cast<double>(candidate.objects.size());
+    candidate.mean.iou += weight * score.iou;
+    candidate.mean.f1 += weight * score.f1;
+    if (score.shape) add(candidate.mean.shape, *score.shape, weight);
+    if (score.own_cells) add(candidate.mean.own_cells, *score.own_cells, weight);
   }
   return candidate;
 }
 
-Result<Candidate> judge(const std::string& name, const Model& model, const at::Tensor& tokens, const Items& items,
+// No surface agrees with nothing.
+Result<SurfaceAgreement> shape_score(const Bench& bench, size_t object, const infer::Pipeline& pipeline,
+                                     const at::Tensor& cells, const infer::RequestAdapters& adapters, uint64_t seed) {
+  std::map<int, at::Tensor> tokens;
+  for (const auto& [tier, all] : bench.tokens) tokens[tier] = all.narrow(0, static_cast<int64_t>(object), 1);
+  const auto got = generated_shape(*bench.networks, bench.shape_sampler, pipeline, cells, tokens, adapters, seed);
+  if (absl::IsFailedPrecondition(got.status())) return SurfaceAgreement{};
+  ESP_TRY(got.status());
+  return mesh_agreement(*got, bench.wanted[object]);
+}
+
+Status add_shapes(Candidate& candidate, const Bench& bench, const at::Tensor& occupancy,
+                  const infer::RequestAdapters& adapters, uint64_t seed, double weight) {
+  const int64_t side = infer::scaled(*bench.pipeline, bench.networks->base().grid_scale()).structure;
+  for (size_t i = 0; i < bench.wanted.size(); ++i) {
+    const at::Tensor generated = occupied_cells(occupancy[static_cast<int64_t>(i)], side);
+    ESP_ASSIGN(const SurfaceAgreement whole, shape_score(bench, i, *bench.pipeline, generated, adapters, seed));
+    ESP_ASSIGN(const SurfaceAgreement own,
+               shape_score(bench, i, *bench.in_own_cells, cells_of(bench.items.latents[i]), adapters, seed));
+    add(candidate.objects[i].shape, whole, weight);
+    add(candidate.objects[i].own_cells, own, weight);
+  }
+  return absl::OkStatus();
+}
+
+Result<Candidate> judge(const std::string& name, const Bench& bench, const infer::RequestAdapters& adapters,
                         int seeds) {
   Candidate candidate{name, {}, {}};
-  for (int seed = 0; seed < seeds; ++seed) {
-    ESP_ASSIGN(const at::Tensor got,
-               sample_occupancy(*model.flow, *model.decoder, tokens, model.sampler, static_cast<uint64_t>(seed)));
-    if (got.sizes() != items.occupancy.sizes()) {
+  ESP_ASSIGN(const auto attached, infer::attach(adapters.structure, bench.flow->lora_targets()));
+  for (int i = 0; i < seeds; ++i) {
+    const auto seed = static_cast<uint64_t>(i);
+    ESP_ASSIGN(const at::Tensor got, sample_occupancy(*bench.flow, *bench.decoder, bench.tokens.at(kStructureTier),
+                                                      bench.structure_sampler, seed));
+    if (got.sizes() != bench.items.occupancy.sizes()) {
       return absl::InvalidArgumentError("dataset: its occupancy grid is not the base's");
     }
-    add_scores(candidate, got, items.occupancy, 1.0 / seeds);
+    add_scores(candidate, got, bench.items.occupancy, 1.0 / seeds);
+    if (bench.pipeline != nullptr) ESP_TRY(add_shapes(candidate, bench, got, adapters, seed, 1.0 / seeds));
   }
   return averaged(std::move(candidate));
 }
 
-void add_baselines(const Items& items, EvaluationReport& report) {
+Status add_baselines(const Bench& bench, EvaluationReport& report) {
+  const Items& items = bench.items;
   Candidate constant{"constant", {}, {}}, nearest{"nearest_view", {}, {}};
   add_scores(constant, best_constant(items.occupancy).unsqueeze(0).expand_as(items.occupancy), items.occupancy, 1);
-  const at::Tensor owner = at::tensor(items.other_owner);
-  const at::Tensor answer = owner.index({nearest_pictures(items.pictures, items.other_views)});
+  const at::Tensor found = nearest_pictures(items.pictures.at(kStructureTier), items.other_views);
+  const at::Tensor answer = at::tensor(items.other_owner).index({found});
   add_scores(nearest, items.occupancy.index({answer}), items.occupancy, 1);
+  for (size_t i = 0; i < bench.wanted.size(); ++i) {
+    const auto owner = static_cast<size_t>(answer[static_cast<int64_t>(i)].item<int64_t>());
+    ESP_ASSIGN(nearest.objects[i].shape, mesh_agreement(bench.wanted[owner], bench.wanted[i]));
+  }
   report.candidates.push_back(averaged(std::move(constant)));
   report.candidates.push_back(averaged(std::move(nearest)));
+  return absl::OkStatus();
 }
 
 Status check(const EvaluationConfig& config) {
@@ -167,45 +177,20 @@ Status check(const EvaluationConfig& config) {
 Result<EvaluationReport> evaluate(const EvaluationConfig& config) {
   ESP_TRY(check(config));
   const at::NoGradGuard no_grad;
-  ESP_ASSIGN(Model model, load_model(config.base));
-  ESP_ASSIGN(const auto data, dataset::PreparedDataset::open(config.dataset));
-  ESP_ASSIGN(const Items items, load_items(data, config.view, model.image_size));
-  const at::Tensor tokens = model.encoder->forward(nn::normalize_pixels(items.pictures));
-
+  ESP_ASSIGN(Bench bench, make_bench(config));
   EvaluationReport report;
-  report.objects = items.names;
-  ESP_ASSIGN(report.candidates.emplace_back(), judge("base", model, tokens, items, config.seeds));
+  report.objects = bench.items.names;
+  ESP_ASSIGN(report.candidates.emplace_back(), judge("base", bench, {}, config.seeds));
   for (const std::filesystem::path& path : config.adapters) {
-    const nn::LoraTargets targets = model.flow->lora_targets();
-    ESP_ASSIGN(const nn::AdapterFile file, nn::read_adapter(path, targets, {"sparse_structure", 0, model.flow_sha256}));
-    ESP_ASSIGN(const nn::AdapterScope scope, nn::AdapterScope::attach(file.adapter, targets, config.scale));
-    ESP_ASSIGN(report.candidates.emplace_back(), judge(path.filename().string(), model, tokens, items, config.seeds));
+    ESP_ASSIGN(const infer::RequestAdapters one, read({path}, config.scale, bench));
+    ESP_ASSIGN(report.candidates.emplace_back(), judge(path.filename().string(), bench, one, config.seeds));
   }
-  add_baselines(items, report);
+  if (config.adapters.size() > 1) {
+    ESP_ASSIGN(const infer::RequestAdapters all, read(config.adapters, config.scale, bench));
+    ESP_ASSIGN(report.candidates.emplace_back(), judge("all_adapters", bench, all, config.seeds));
+  }
+  ESP_TRY(add_baselines(bench, report));
   return report;
-}
-
-std::string to_table(const EvaluationReport& report) {
-  std::string text = absl::StrFormat("%-28s %8s %8s", "", "IoU", "F1");
-  for (const std::string& name : report.objects) absl::StrAppendFormat(&text, "  %14s", name.substr(0, 14));
-  text += "\n";
-  for (const Candidate& c : report.candidates) {
-    absl::StrAppendFormat(&text, "%-28s %8.3f %8.3f", c.name.substr(0, 28), c.mean.iou, c.mean.f1);
-    for (const Score& score : c.objects) absl::StrAppendFormat(&text, "  %6.3f / %5.3f", score.iou, score.f1);
-    text += "\n";
-  }
-  return text;
-}
-
-std::string to_json(const EvaluationReport& report) {
-  nlohmann::json json = {{"objects", report.objects}, {"candidates", nlohmann::json::array()}};
-  for (const Candidate& c : report.candidates) {
-    nlohmann::json entry = {
-        {"name", c.name}, {"iou", c.mean.iou}, {"f1", c.mean.f1}, {"objects", nlohmann::json::array()}};
-    for (const Score& score : c.objects) entry["objects"].push_back({{"iou", score.iou}, {"f1", score.f1}});
-    json["candidates"].push_back(std::move(entry));
-  }
-  return json.dump() + "\n";
 }
 
 }  // namespace espalier::nano

@@ -30,11 +30,11 @@ struct Recipe {
   int64_t encoder_steps = 800;
   int64_t flow_steps = 6500;    // at the full learning rate
   int64_t anneal_steps = 1200;  // of the flow, the rate falling to nothing
-  uint32_t shape_grids = 1200;  // dual grids for the shape VAE
+  uint32_t shape_grids = 800;   // dual grids for the shape VAE
   int64_t shape_vae_steps = 3000;
-  int64_t shape_flow_steps = 3000;       // of the lower tier's denoiser
-  int64_t shape_flow_high_steps = 1000;  // of the higher tier's, which goes on from it
-  uint32_t high_objects = 200;           // of those trained on, also rendered and encoded for the higher tier
+  int64_t shape_flow_steps = 1800;      // of the lower tier's denoiser
+  int64_t shape_flow_high_steps = 700;  // of the higher tier's, which goes on from it
+  uint32_t high_objects = 200;          // of those trained on, also rendered and encoded for the higher tier
 };
 
 // INVALID_ARGUMENT, UNAVAILABLE (disk), or what rendering and training report.

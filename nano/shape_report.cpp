@@ -21,30 +21,34 @@ namespace {
 constexpr uint32_t kJudged = 20;  // held-out objects
 constexpr int kLowTier = 512;
 
-struct Networks {
-  ShapeGenerator generator;
+// The base, and the half of its shape VAE that generation does not need.
+struct Model {
+  std::unique_ptr<infer::Networks> networks;
   std::unique_ptr<nn::ScVaeEncoder> shape_encoder;
-  std::unique_ptr<nn::DinoV3> image_encoder;
-  std::unique_ptr<nn::SparseStructureFlow> structure_flow;
-  std::unique_ptr<nn::SparseStructureDecoder> structure_decoder;
-  infer::SamplerParams structure_sampler;
-
-  at::Tensor tokens(const at::Tensor& pictures) const {  // [N, 3, W, W] uint8
-    return image_encoder->forward(nn::normalize_pixels(pictures.to(at::kFloat) / 255));
-  }
+  std::shared_ptr<nn::ScVaeDecoder> shape_decoder;
+  infer::SamplerParams shape_sampler;
 };
 
-Result<Networks> load_networks(const std::filesystem::path& folder) {
-  ESP_ASSIGN(const nn::BaseModel base, nn::BaseModel::open(folder));
-  const nn::LoadOptions options{at::kFloat, c10::kCPU};
-  Networks networks;
-  ESP_ASSIGN(networks.generator, ShapeGenerator::load(base));
-  ESP_ASSIGN(networks.shape_encoder, nn::load_sc_encoder(base, "shape_slat_encoder", options));
-  ESP_ASSIGN(networks.image_encoder, nn::load_image_encoder(base, options));
-  ESP_ASSIGN(networks.structure_flow, nn::load_ss_flow(base, options));
-  ESP_ASSIGN(networks.structure_decoder, nn::load_ss_decoder(base, options));
-  networks.structure_sampler = sampler_params(base.sparse_structure_sampler());
-  return networks;
+Result<Model> load_model(const std::filesystem::path& folder) {
+  ESP_ASSIGN(nn::BaseModel base, nn::BaseModel::open(folder));
+  Model model;
+  ESP_ASSIGN(model.shape_encoder, nn::load_sc_encoder(base, "shape_slat_encoder", {at::kFloat, c10::kCPU}));
+  model.shape_sampler = sampler_params(base.shape_slat_sampler());
+  ESP_ASSIGN(model.networks, infer::Networks::open(std::move(base), {}));
+  ESP_ASSIGN(model.shape_decoder, model.networks->shape_decoder.get());
+  return model;
+}
+
+Result<at::Tensor> image_tokens(const Model& model, const at::Tensor& pictures) {  // [N, 3, W, W] uint8
+  ESP_ASSIGN(const auto encoder, model.networks->encoder.get());
+  return encoder->forward(nn::normalize_pixels(pictures.to(at::kFloat) / 255));
+}
+
+Result<at::Tensor> occupancy_of(const Model& model, const at::Tensor& tokens) {
+  ESP_ASSIGN(const auto flow, model.networks->structure_flow.get());
+  ESP_ASSIGN(const auto decoder, model.networks->structure_decoder.get());
+  const auto params = sampler_params(model.networks->base().sparse_structure_sampler());
+  return sample_occupancy(*flow, *decoder, tokens, params, /*seed=*/0);
 }
 
 // What a tier is judged on: the first held-out objects, seen from one view.
@@ -72,17 +76,16 @@ Status add_nearest(const Recipe& recipe, const ShapeTier& tier, const at::Tensor
   return absl::OkStatus();
 }
 
-Result<Judged> load_judged(const Recipe& recipe, const ShapeTier& tier, const Networks& networks) {
+Result<Judged> load_judged(const Recipe& recipe, const ShapeTier& tier, const Model& model) {
   Judged judged;
   const CorpusConfig low = held_tier_corpus(recipe, kShapeTiers[0]), own = held_tier_corpus(recipe, tier);
   ESP_ASSIGN(const Corpus low_corpus, load_or_make_corpus(low));
   ESP_ASSIGN(const Corpus own_corpus, load_or_make_corpus(own));
   const at::Tensor small = low_corpus.images.narrow(0, 0, kJudged).select(1, held_view(low_corpus));
   const at::Tensor pictures = own_corpus.images.narrow(0, 0, kJudged).select(1, held_view(own_corpus));
-  judged.tokens[kLowTier] = networks.tokens(small);
-  judged.tokens[tier.number] = networks.tokens(pictures);
-  ESP_ASSIGN(judged.occupancy, sample_occupancy(*networks.structure_flow, *networks.structure_decoder,
-                                                judged.tokens[kLowTier], networks.structure_sampler, /*seed=*/0));
+  ESP_ASSIGN(judged.tokens[kLowTier], image_tokens(model, small));
+  ESP_ASSIGN(judged.tokens[tier.number], image_tokens(model, pictures));
+  ESP_ASSIGN(judged.occupancy, occupancy_of(model, judged.tokens[kLowTier]));
   for (uint32_t i = 0; i < kJudged; ++i) {
     ESP_ASSIGN(judged.grids.emplace_back(), shape_grid(make_object(own.seed, i).scene, tier.voxels));
     judged.wanted.push_back(as_decoded(judged.grids.back(), tier.voxels));
@@ -123,20 +126,20 @@ Status print_agreement(const std::string& name, const Judged& judged,
   return absl::OkStatus();
 }
 
-Status report_tier(const ShapeTier& tier, const Networks& networks, const Judged& judged) {
+Status report_tier(const ShapeTier& tier, const Model& model, const Judged& judged) {
   std::fputs(absl::StrFormat("shapes of tier %d, %d held-out objects %6s %8s %8s %8s\n", tier.number, kJudged,
                              "Chamfer", "F-score", "F1", "F1 +-1")
                  .c_str(),
              stdout);
   const auto generate = [&](const char* pipeline, const at::Tensor& cells, size_t i) {
-    return networks.generator.generate(*infer::find_pipeline(pipeline), cells,
-                                       of_object(judged.tokens, static_cast<int64_t>(i)), {}, /*seed=*/i);
+    return generated_shape(*model.networks, model.shape_sampler, *infer::find_pipeline(pipeline), cells,
+                           of_object(judged.tokens, static_cast<int64_t>(i)), {}, /*seed=*/i);
   };
   ESP_TRY(print_agreement("encoded and decoded", judged, [&](size_t i) {
-    return reconstructed(*networks.shape_encoder, networks.generator.decoder(), judged.grids[i], tier.voxels);
+    return reconstructed(*model.shape_encoder, *model.shape_decoder, judged.grids[i], tier.voxels);
   }));
   ESP_TRY(print_agreement("generated in its own cells", judged, [&](size_t i) {
-    const at::Tensor cells = networks.shape_encoder->forward(shape_batch({&judged.grids[i], 1})).mean.coords;
+    const at::Tensor cells = model.shape_encoder->forward(shape_batch({&judged.grids[i], 1})).mean.coords;
     return generate(tier.own_cells_pipeline, cells, i);
   }));
   ESP_TRY(print_agreement("generated from the picture alone", judged, [&](size_t i) {
@@ -151,10 +154,10 @@ Status report_tier(const ShapeTier& tier, const Networks& networks, const Judged
 
 Status report_shapes(const Recipe& recipe) {
   const at::NoGradGuard no_grad;
-  ESP_ASSIGN(const Networks networks, load_networks(recipe.base));
+  ESP_ASSIGN(const Model model, load_model(recipe.base));
   for (const ShapeTier& tier : kShapeTiers) {
-    ESP_ASSIGN(const Judged judged, load_judged(recipe, tier, networks));
-    ESP_TRY(report_tier(tier, networks, judged));
+    ESP_ASSIGN(const Judged judged, load_judged(recipe, tier, model));
+    ESP_TRY(report_tier(tier, model, judged));
   }
   return absl::OkStatus();
 }

@@ -37,14 +37,20 @@ TEST(Evaluate, NamesTheMissingBase) {
 }
 
 TEST(EvaluationReport, ReadsTheSameAsTableAndAsJson) {
-  const EvaluationReport report{{"cube", "ring"}, {{"base", {{0.25, 0.5}, {0.75, 1}}, {0.5, 0.75}}}};
+  const Score cube{0.25, 0.5, SurfaceAgreement{0.125, 0.375}, SurfaceAgreement{0.0625, 0.875}}, ring{0.75, 1, {}, {}};
+  const EvaluationReport report{{"cube", "ring"}, {{"base", {cube, ring}, {0.5, 0.75, {}, {}}}}};
   const auto json = nlohmann::json::parse(to_json(report));
   EXPECT_EQ(json["objects"], (std::vector<std::string>{"cube", "ring"}));
   EXPECT_EQ(json["candidates"][0]["name"], "base");
   EXPECT_DOUBLE_EQ(json["candidates"][0]["iou"], 0.5);
   EXPECT_DOUBLE_EQ(json["candidates"][0]["objects"][1]["f1"], 1);
+  EXPECT_DOUBLE_EQ(json["candidates"][0]["objects"][0]["chamfer"], 0.125);
+  EXPECT_DOUBLE_EQ(json["candidates"][0]["objects"][0]["own_cells_f_score"], 0.875);
+  EXPECT_FALSE(json["candidates"][0].contains("chamfer")) << "what was not judged is left out";
   const std::string table = to_table(report);
-  for (const char* text : {"cube", "ring", "base", "0.500", "0.750"}) EXPECT_THAT(table, HasSubstr(text));
+  for (const char* text : {"cube", "ring", "base", "0.500", "0.750", "0.1250", "0.875"}) {
+    EXPECT_THAT(table, HasSubstr(text));
+  }
 }
 
 }  // namespace
