@@ -54,6 +54,8 @@ Status run_imgprep_case(const Case&, Report&);
 Status run_train_case(const Case&, Report&);
 Status run_render_case(const Case&, Report&);
 Status run_dual_grid_case(const Case&, Report&);
+Status run_pbr_voxels_case(const Case&, Report&);
+Status run_remesh_case(const Case&, Report&);
 Status run_vxz_case(const Case&, Report&);
 Status run_import_case(const Case&, Report&);
 

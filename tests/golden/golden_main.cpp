@@ -17,8 +17,8 @@ const std::map<std::string, Runner>& runners() {
   static const std::map<std::string, Runner> table = {
       {"models", run_models_case},         {"sampler_", run_sampler_case}, {"imgprep_", run_imgprep_case},
       {"train_", run_train_case},          {"render_", run_render_case},   {"ovoxel_fdg_", run_dual_grid_case},
-      {"ovoxel_import_", run_import_case}, {"ovoxel_io", run_vxz_case},    {"ovoxel_pbr_", nullptr},
-      {"ovoxel_remesh", nullptr},
+      {"ovoxel_import_", run_import_case}, {"ovoxel_io", run_vxz_case},    {"ovoxel_pbr_", run_pbr_voxels_case},
+      {"ovoxel_remesh", run_remesh_case},
   };
   return table;
 }

@@ -6,18 +6,20 @@
 #include "nn/io/safetensors.h"
 #include "ovoxel/curve.h"
 #include "ovoxel/dual_grid.h"
+#include "ovoxel/pbr_voxels.h"
 #include "tests/golden/golden.h"
 #include "tests/golden/ovoxel_tensors.h"
 
-// One asset file as Blender and the reference's scripts import it: surface, bounds, voxels.
+// One asset file as Blender and the reference's scripts import it: surface, bounds, voxels, materials.
 namespace espalier::golden {
 namespace {
 
-constexpr double kOtherVoxels = 0.005;     // of the union of both sets
-constexpr double kOtherFlags = 0.02;       // of the common voxels
-constexpr double kStoredDifference = 3;    // mean of |u8 vertex difference|
-constexpr double kBoundsTolerance = 1e-4;  // of the normalised object
-constexpr double kAreaTolerance = 0.005;   // polygons that are not flat are cut one way or the other
+constexpr double kOtherVoxels = 0.005;      // of the union of both sets
+constexpr double kOtherFlags = 0.02;        // of the common voxels
+constexpr double kStoredDifference = 3;     // mean of |u8 vertex difference|
+constexpr double kAttributeDifference = 3;  // mean of |u8 attribute difference|
+constexpr double kBoundsTolerance = 1e-4;   // of the normalised object
+constexpr double kAreaTolerance = 0.005;    // polygons that are not flat are cut one way or the other
 
 double area(const mesh::Surface& surface) {
   double sum = 0;
@@ -71,6 +73,30 @@ Status compare_voxels(const ovoxel::DualGrid& got, int32_t resolution, const nn:
   return absl::OkStatus();
 }
 
+Status compare_materials(const ovoxel::VoxelTable& got, const nn::SafetensorsFile& expected, Report& report) {
+  ESP_ASSIGN(const at::Tensor codes, expected.tensor("zcode"));
+  const auto all_codes = rows<uint32_t, 1>(codes);
+  for (const ovoxel::VoxelAttribute& attribute : got.attributes) {
+    ESP_ASSIGN(const at::Tensor values, expected.tensor(attribute.name));
+    const auto want = rows<uint8_t, 1>(values);  // [voxels * channels]
+    double difference = 0;
+    size_t common = 0;
+    for (size_t i = 0; i < all_codes.size(); ++i) {
+      const auto voxel = ovoxel::from_z_order(all_codes[i][0]);
+      const auto found = std::lower_bound(got.voxels.begin(), got.voxels.end(), voxel);
+      if (found == got.voxels.end() || *found != voxel) continue;
+      const auto at = static_cast<size_t>(found - got.voxels.begin());
+      ++common;
+      for (size_t c = 0; c < attribute.channels; ++c) {
+        difference += std::abs(attribute.values[at * attribute.channels + c] - want[i * attribute.channels + c][0]);
+      }
+    }
+    const auto compared = static_cast<double>(std::max<size_t>(common, 1) * attribute.channels);
+    report.compare("mean |" + attribute.name + " difference|", difference / compared, 0, kAttributeDifference);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 Status run_import_case(const Case& c, Report& report) {
@@ -85,7 +111,9 @@ Status run_import_case(const Case& c, Report& report) {
   const int32_t resolution = c.description.at("grid_size");
   ESP_ASSIGN(const auto got, ovoxel::dual_grid(surface.positions, surface.triangles, ovoxel::Grid::cube(resolution)));
   ESP_ASSIGN(const auto expected, nn::SafetensorsFile::open(c.folder / "expected.safetensors"));
-  return compare_voxels(got, resolution, expected, report);
+  ESP_TRY(compare_voxels(got, resolution, expected, report));
+  ESP_ASSIGN(const auto materials, ovoxel::pbr_voxels(scene, resolution));
+  return compare_materials(materials, expected, report);
 }
 
 }  // namespace espalier::golden

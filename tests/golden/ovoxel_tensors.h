@@ -50,4 +50,33 @@ inline std::vector<mesh::Triangle> triangles(const at::Tensor& faces) {
   return out;
 }
 
+// [H, W] or [H, W, C] bytes with the bottom row first, as the reference's dumps have it.
+inline image::Image dumped_image(const at::Tensor& tensor) {
+  const auto plain = tensor.flip(0).contiguous();
+  image::Image out;
+  out.height = static_cast<int>(plain.size(0));
+  out.width = static_cast<int>(plain.size(1));
+  out.channels = plain.dim() == 3 ? static_cast<int>(plain.size(2)) : 1;
+  const auto* bytes = plain.data_ptr<uint8_t>();
+  out.pixels.assign(bytes, bytes + plain.numel());
+  return out;
+}
+
+// vertices [N, 3], which all count for the bounds, and after them one vertex per corner of faces [F, 3] with its uv of
+// uvs [F, 3, 2], v upwards; undefined: none. Materials are left to the caller.
+inline mesh::Mesh dumped_mesh(const at::Tensor& vertices, const at::Tensor& faces, const at::Tensor& uvs) {
+  mesh::Mesh out;
+  out.positions = rows<float, 3>(vertices);
+  const size_t own = out.positions.size();
+  for (const mesh::Triangle& t : triangles(faces)) {
+    const auto first = static_cast<uint32_t>(out.positions.size());
+    for (const uint32_t corner : t) out.positions.push_back(mesh::Vec3(out.positions.at(corner)));
+    out.triangles.push_back({first, first + 1, first + 2});
+  }
+  if (!uvs.defined()) return out;
+  out.uvs.resize(own);
+  for (const auto& uv : rows<float, 2>(uvs)) out.uvs.push_back({uv[0], 1 - uv[1]});
+  return out;
+}
+
 }  // namespace espalier::golden
