@@ -375,9 +375,9 @@ class ChangedBase {
     const auto path = folder_ / "ckpts/shape_decoder.safetensors";
     auto opened = nn::SafetensorsFile::open(path);
     ASSERT_TRUE(opened.ok());
-    nn::TensorMap tensors;
-    for (const auto& [name, tensor] : *opened->tensors()) {
-      tensors[name] = name.ends_with(suffix) ? at::full_like(tensor, value) : tensor.clone();
+    nn::TensorMap tensors = opened->tensors().value();
+    for (auto& [name, tensor] : tensors) {
+      tensor = name.ends_with(suffix) ? at::full_like(tensor, value) : tensor.clone();
     }
     ASSERT_TRUE(nn::write_safetensors(path, tensors).ok());
   }
