@@ -16,7 +16,7 @@ ALLOWED = {
     "image": {"common"},
     "archive": {"common"},
     "mesh": {"common", "image"},
-    "ovoxel": {"common", "mesh"},
+    "ovoxel": {"common", "image", "mesh"},
     "dataset": {"common", "archive"},
     "render": {"common", "image", "mesh"},
     "nn": {"common"},
