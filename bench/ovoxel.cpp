@@ -1,10 +1,12 @@
-// Conversion of one mesh to a flexible dual grid.
+// Conversion of one mesh to a flexible dual grid and, when the file has uvs, of its material to voxels.
 //
 //   bench_ovoxel --mesh FILE --resolution N --threads T [--repeat K] [--save OUT] [--json]
 //
-// FILE is a safetensors file with `vertices` [N, 3] float32 in [-0.5, 0.5] and `faces` [F, 3] int32 or int64. Prints
-// the best of K runs; `digest` tells two results apart. OUT gets `coords`, `dual_vertices` and `intersected`, named and
-// laid out as the reference's, so that another implementation can be compared with it.
+// FILE is a safetensors file with `vertices` [N, 3] float32 in [-0.5, 0.5] and `faces` [F, 3] int32 or int64; for the
+// material `uvs` [F, 3, 2] float32 and any of `baseColorTexture` [S, S, 3], `alphaTexture`, `metallicTexture` and
+// `roughnessTexture` [S, S] uint8, bottom row first. Prints the best of K runs; `digest` tells two results apart. OUT
+// gets `coords`, `dual_vertices` and `intersected`, named and laid out as the reference's, so that another
+// implementation can be compared with it.
 
 #include <torch/types.h>
 
@@ -14,10 +16,12 @@
 #include <ctime>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "common/sha256.h"
 #include "nn/io/safetensors.h"
 #include "ovoxel/dual_grid.h"
+#include "ovoxel/pbr_voxels.h"
 #include "tests/golden/ovoxel_tensors.h"
 
 namespace espalier {
@@ -68,31 +72,107 @@ Status save(const ovoxel::DualGrid& grid, const std::string& path) {
                                       {"intersected", flags.bitwise_and(bits).ne(0).to(torch::kUInt8)}});
 }
 
-Status run(const Options& options) {
+std::string digest(const ovoxel::VoxelTable& table) {
+  Sha256 sha;
+  sha.update(bytes_of(table.voxels));
+  for (const auto& attribute : table.attributes) sha.update(bytes_of(attribute.values));
+  return sha.hex_digest();
+}
+
+Result<std::optional<mesh::Texture>> texture_of(const nn::SafetensorsFile& file, const char* name, mesh::Scene& scene) {
+  if (!file.contains(name)) return std::optional<mesh::Texture>();
+  ESP_ASSIGN(const at::Tensor pixels, file.tensor(name));
+  mesh::Texture out;
+  out.image = static_cast<int>(scene.images.size());
+  scene.images.push_back(golden::dumped_image(pixels));
+  return std::optional<mesh::Texture>(out);
+}
+
+// The mesh with its textures; without meshes when the file has no uvs.
+Result<mesh::Scene> load_textured(const std::string& path) {
+  mesh::Scene scene;
+  ESP_ASSIGN(const auto file, nn::SafetensorsFile::open(path));
+  if (!file.contains("uvs")) return scene;
+  ESP_ASSIGN(const at::Tensor vertices, file.tensor("vertices"));
+  ESP_ASSIGN(const at::Tensor faces, file.tensor("faces"));
+  ESP_ASSIGN(const at::Tensor uvs, file.tensor("uvs"));
+  scene.meshes.push_back(golden::dumped_mesh(vertices, faces, uvs));
+  scene.meshes[0].material_ids.assign(scene.meshes[0].triangles.size(), 0);
+  mesh::Material& material = scene.materials.emplace_back();
+  material.metallic = material.roughness = 1;
+  ESP_ASSIGN(material.base_color_texture, texture_of(file, "baseColorTexture", scene));
+  ESP_ASSIGN(material.alpha_texture, texture_of(file, "alphaTexture", scene));
+  ESP_ASSIGN(material.metallic_texture, texture_of(file, "metallicTexture", scene));
+  ESP_ASSIGN(material.roughness_texture, texture_of(file, "roughnessTexture", scene));
+  return scene;
+}
+
+struct Timing {
+  double seconds = HUGE_VAL, cpu_seconds = HUGE_VAL;
+};
+
+// The best of `repeat` calls.
+template <class Work>
+Result<Timing> timed(int repeat, Work&& work) {
+  Timing best;
+  for (int i = 0; i < repeat; ++i) {
+    const auto start = Clock::now();
+    const auto cpu_start = std::clock();
+    ESP_TRY(work());
+    best.seconds = std::min(best.seconds, std::chrono::duration<double>(Clock::now() - start).count());
+    best.cpu_seconds = std::min(best.cpu_seconds, static_cast<double>(std::clock() - cpu_start) / CLOCKS_PER_SEC);
+  }
+  return best;
+}
+
+Status run_dual_grid(const Options& options, nlohmann::json& report) {
   ESP_ASSIGN(const mesh::Surface surface, load(options.mesh));
   ovoxel::DualGridOptions how;
   how.threads = options.threads;
   const auto grid = ovoxel::Grid::cube(options.resolution);
   ovoxel::DualGrid result;
-  double seconds = HUGE_VAL, cpu_seconds = HUGE_VAL;
-  for (int i = 0; i < options.repeat; ++i) {
-    const auto start = Clock::now();
-    const auto cpu_start = std::clock();
-    ESP_ASSIGN(result, ovoxel::dual_grid(surface.positions, surface.triangles, grid, how));
-    seconds = std::min(seconds, std::chrono::duration<double>(Clock::now() - start).count());
-    cpu_seconds = std::min(cpu_seconds, static_cast<double>(std::clock() - cpu_start) / CLOCKS_PER_SEC);
-  }
+  ESP_ASSIGN(const Timing timing, timed(options.repeat, [&]() -> Status {
+               ESP_ASSIGN(result, ovoxel::dual_grid(surface.positions, surface.triangles, grid, how));
+               return absl::OkStatus();
+             }));
   if (!options.save.empty()) ESP_TRY(save(result, options.save));
-  const nlohmann::json report = {
-      {"resolution", options.resolution}, {"threads", options.threads},   {"triangles", surface.triangles.size()},
-      {"voxels", result.voxels.size()},   {"dual_grid_seconds", seconds}, {"cpu_seconds", cpu_seconds},
-      {"digest", digest(result)}};
+  report.update({{"triangles", surface.triangles.size()},
+                 {"voxels", result.voxels.size()},
+                 {"dual_grid_seconds", timing.seconds},
+                 {"cpu_seconds", timing.cpu_seconds},
+                 {"digest", digest(result)}});
+  return absl::OkStatus();
+}
+
+Status run_attributes(const Options& options, nlohmann::json& report) {
+  ESP_ASSIGN(const mesh::Scene scene, load_textured(options.mesh));
+  if (scene.meshes.empty()) return absl::OkStatus();
+  ovoxel::PbrVoxelOptions how;
+  how.threads = options.threads;
+  ovoxel::VoxelTable result;
+  ESP_ASSIGN(const Timing timing, timed(options.repeat, [&]() -> Status {
+               ESP_ASSIGN(result, ovoxel::pbr_voxels(scene, options.resolution, how));
+               return absl::OkStatus();
+             }));
+  report.update({{"attributes_seconds", timing.seconds},
+                 {"attributes_cpu_seconds", timing.cpu_seconds},
+                 {"attributes_digest", digest(result)}});
+  return absl::OkStatus();
+}
+
+Status run(const Options& options) {
+  nlohmann::json report = {{"resolution", options.resolution}, {"threads", options.threads}};
+  ESP_TRY(run_dual_grid(options, report));
+  ESP_TRY(run_attributes(options, report));
   if (options.json) {
     std::cout << report.dump() << "\n";
-  } else {
-    std::cout << result.voxels.size() << " voxels from " << surface.triangles.size() << " triangles in " << seconds
-              << " s on " << options.threads << " threads\n";
+    return absl::OkStatus();
   }
+  std::cout << report["voxels"] << " voxels from " << report["triangles"] << " triangles in "
+            << report["dual_grid_seconds"] << " s on " << options.threads << " threads";
+  if (report.contains("attributes_seconds"))
+    std::cout << ", their material in " << report["attributes_seconds"] << " s";
+  std::cout << "\n";
   return absl::OkStatus();
 }
 
@@ -101,14 +181,14 @@ Status run(const Options& options) {
 
 int main(int argc, char** argv) {
   espalier::Options options;
-  CLI::App app("Conversion of a mesh to a flexible dual grid.");
+  CLI::App app("Conversion of a mesh to a flexible dual grid and of its material to voxels.");
   app.add_option("--mesh", options.mesh, "safetensors file with vertices and faces")->required();
   app.add_option("--resolution", options.resolution, "voxels per side")
       ->check(CLI::Range(1, 2048))
       ->capture_default_str();
   app.add_option("--threads", options.threads, "0: one per core")->check(CLI::Range(0, 256))->capture_default_str();
   app.add_option("--repeat", options.repeat, "the best of this many runs counts")->check(CLI::Range(1, 100));
-  app.add_option("--save", options.save, "write the result to this safetensors file");
+  app.add_option("--save", options.save, "write the dual grid to this safetensors file");
   app.add_flag("--json", options.json, "print one line of JSON");
   CLI11_PARSE(app, argc, argv);
   const auto status = espalier::run(options);
