@@ -33,17 +33,20 @@ Status make_anew(mesh::Surface& surface, int32_t resolution, const GenerateReque
   return reduce(surface, request);
 }
 
+Status close_holes(mesh::Surface& surface, const GenerateRequest& request, size_t& closed) {
+  if (!request.fill_holes) return absl::OkStatus();
+  ESP_ASSIGN(const size_t now, mesh::fill_holes(surface));
+  closed += now;
+  return absl::OkStatus();
+}
+
+// Parts that only touched have loops of their own once they are separate; hence the holes again.
 Status put_in_order(mesh::Surface& surface, const GenerateRequest& request, size_t& holes_closed) {
   ESP_TRY(mesh::repair(surface));
+  ESP_TRY(close_holes(surface, request, holes_closed));
   const size_t before = surface.triangles.size();
   ESP_TRY(reduce(surface, request));
-  if (surface.triangles.size() < before) {
-    ESP_TRY(mesh::repair(surface));
-    if (request.fill_holes) {
-      ESP_ASSIGN(const size_t closed, mesh::fill_holes(surface));
-      holes_closed += closed;
-    }
-  }
+  if (surface.triangles.size() < before) ESP_TRY(mesh::repair(surface));
   return mesh::orient(surface);
 }
 
@@ -130,9 +133,7 @@ Result<ObjectMesh> structure_mesh(const std::vector<ovoxel::Voxel>& cells, int r
 Result<ObjectMesh> shape_mesh(const DecodedShape& shape, const GenerateRequest& request) {
   ObjectMesh out;
   ESP_ASSIGN(mesh::Surface surface, ovoxel::dual_mesh(shape.view(), ovoxel::Grid::cube(shape.resolution)));
-  if (request.fill_holes) {
-    ESP_ASSIGN(out.holes_closed, mesh::fill_holes(surface));
-  }
+  ESP_TRY(close_holes(surface, request, out.holes_closed));
   if (surface.triangles.empty()) return no_surface();
   ESP_TRY(request.remesh ? make_anew(surface, shape.resolution, request)
                          : put_in_order(surface, request, out.holes_closed));
