@@ -39,9 +39,9 @@ struct SchedulingConfig {
 // The base model that this installation trains on.
 struct BaseConfig {
   std::string name = "nano";
-  std::vector<std::string> denoisers = {"sparse_structure"};  // that it has
-  std::vector<std::string> resolutions = {"512"};             // tiers that it has
-  double recommended_learning_rate = 2e-3;                    // 0: no advice
+  std::vector<std::string> denoisers = {"sparse_structure", "geometry"};  // that it has
+  std::vector<std::string> resolutions = {"512"};                         // tiers that it has
+  double recommended_learning_rate = 2e-3;                                // 0: no advice
 };
 
 struct LimitConfig {

@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "archive/zip_reader.h"
 #include "common/philox.h"
 #include "common/sha256.h"
 #include "tests/e2e/installation.h"
@@ -32,20 +31,11 @@ TEST_F(JobTest, GoesFromAssetsToAnAdapterAndAShape) {
   EXPECT_EQ(job["cost"]["total_nanos"], job["estimate"]["total_nanos"]);
 
   const auto folder = installation().folder() / "result";
-  const auto download = installation().espalier({"download", job["job_id"], "--dataset", "-o", folder.string()});
+  const auto download = installation().espalier({"download", job["job_id"], "-o", folder.string()});
   ASSERT_EQ(download.code, 0) << download.text();
-  auto dataset = archive::ZipReader::open(folder / "dataset.zip");
-  ASSERT_TRUE(dataset.ok()) << dataset.status();
-  std::string image;
-  for (const auto& entry : (*dataset)->entries()) {
-    if (entry.name.ends_with("/008.png") && image.empty()) image = *(*dataset)->read(entry, 1 << 24);
-  }
-  ASSERT_TRUE(write_file_atomic(folder / "image.png", image).ok());
-
   for (const std::string adapter : {"", ":1", ":0"}) {
-    std::vector<std::string> arguments = {"generate", (folder / "image.png").string(),
-                                          "--seed",   "1",
-                                          "-o",       (folder / ("out" + adapter + ".glb")).string()};
+    std::vector<std::string> arguments = {
+        "generate", reference_picture().string(), "--seed", "1", "-o", (folder / ("out" + adapter + ".glb")).string()};
     if (!adapter.empty()) {
       arguments.insert(arguments.end(), {"--adapter", (folder / "sparse_structure.safetensors").string() + adapter});
     }

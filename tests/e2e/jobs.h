@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -10,7 +11,8 @@
 namespace espalier::e2e {
 
 // Arguments of `espalier submit` with those settings.
-std::vector<std::string> submit(const std::string& source, const std::vector<std::string>& more = {});
+std::vector<std::string> submit(const std::string& source, const std::vector<std::string>& more = {},
+                                const std::string& denoisers = "sparse_structure");
 
 // Submits and returns the job's id.
 std::string submitted(const std::string& source, const std::vector<std::string>& more = {});
@@ -23,5 +25,8 @@ std::string adapter_digest(const std::string& job_id, const std::string& folder_
 
 // An undisturbed run on assets(), shared: what every disturbed one is compared with.
 const nlohmann::json& reference_job();
+
+// One of the pictures that the reference job was trained on, a PNG file.
+const std::filesystem::path& reference_picture();
 
 }  // namespace espalier::e2e
