@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <torch/types.h>
 
+#include <array>
 #include <limits>
 #include <vector>
 
@@ -16,7 +17,14 @@ namespace {
 at::Tensor per_object(const at::Tensor& cells) { return cells.flatten(1).sum(1).to(at::kFloat); }
 
 at::Tensor grown_by_one(const at::Tensor& cells) {
-  return at::max_pool3d(cells.unsqueeze(1).to(at::kFloat), {3, 3, 3}, {1, 1, 1}, {1, 1, 1}).squeeze(1) > 0;
+  at::Tensor grown = cells.unsqueeze(1).to(at::kFloat);
+  for (size_t axis = 0; axis < 3; ++axis) {  // one axis after the other: a third of the work, the same result
+    std::array<int64_t, 3> window{1, 1, 1}, padding{0, 0, 0};
+    window[axis] = 3;
+    padding[axis] = 1;
+    grown = at::max_pool3d(grown, window, {1, 1, 1}, padding);
+  }
+  return grown.squeeze(1) > 0;
 }
 
 at::Tensor thumbnails(const at::Tensor& pictures) {

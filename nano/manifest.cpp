@@ -62,6 +62,7 @@ infer::SamplerParams default_sampler() {
 
 infer::SamplerParams default_shape_sampler() {
   infer::SamplerParams params = default_sampler();
+  params.guidance_strength = 3;
   params.rescale_t = 3;
   return params;
 }

@@ -91,6 +91,7 @@ void add_evaluate(CLI::App& app, EvaluationConfig& config, bool& json, Status& o
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // reports take minutes: a line is shown when it is known
   espalier::keep_freed_memory();
   espalier::configure_log("nano", espalier::LogLevel::kInfo, espalier::LogFormat::kText);
   CLI::App app{"Makes the nano base, writes the demo's assets, and judges adapters."};
