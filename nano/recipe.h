@@ -33,7 +33,7 @@ struct Recipe {
   uint32_t shape_grids = 800;   // dual grids for the shape VAE
   int64_t shape_vae_steps = 3000;
   int64_t shape_flow_steps = 1800;      // of the lower tier's denoiser
-  int64_t shape_flow_high_steps = 700;  // of the higher tier's, which goes on from it
+  int64_t shape_flow_high_steps = 350;  // of the higher tier's, which goes on from it
   uint32_t high_objects = 200;          // of those trained on, also rendered and encoded for the higher tier
 };
 
