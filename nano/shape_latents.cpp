@@ -29,7 +29,7 @@ Result<StructuredLatent> encoded(const nn::ScVaeEncoder& encoder, const mesh::Sc
   return StructuredLatent{mean.coords.narrow(1, 1, 3).contiguous(), mean.feats};
 }
 
-// `list` under names of their own, to write or to fill from what was read.
+// `list` under names of their own, to be written.
 void store(const std::vector<StructuredLatent>& list, const std::string& prefix, nn::TensorMap& tensors) {
   for (size_t i = 0; i < list.size(); ++i) {
     tensors[absl::StrCat(prefix, i, ".coords")] = list[i].coords;
@@ -92,10 +92,6 @@ nn::LatentNormalization latent_statistics(const ShapeLatents& latents) {
 
 at::Tensor normalized(const at::Tensor& feats, const nn::LatentNormalization& statistics) {
   return (feats - at::tensor(statistics.mean, at::kFloat)) / at::tensor(statistics.std, at::kFloat);
-}
-
-at::Tensor denormalized(const at::Tensor& feats, const nn::LatentNormalization& statistics) {
-  return feats * at::tensor(statistics.std, at::kFloat) + at::tensor(statistics.mean, at::kFloat);
 }
 
 }  // namespace espalier::nano

@@ -38,8 +38,7 @@ Result<ShapeLatents> load_or_make_shape_latents(const nn::ScVaeEncoder& encoder,
 // Mean and standard deviation of each channel over all cells of all objects.
 nn::LatentNormalization latent_statistics(const ShapeLatents& latents);
 
-// feats [T, C] of a latent in the space of a denoiser, and back.
+// feats [T, C] of a latent in the space of a denoiser.
 at::Tensor normalized(const at::Tensor& feats, const nn::LatentNormalization& statistics);
-at::Tensor denormalized(const at::Tensor& feats, const nn::LatentNormalization& statistics);
 
 }  // namespace espalier::nano

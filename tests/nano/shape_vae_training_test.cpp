@@ -69,7 +69,6 @@ TEST(LatentStatistics, NormaliseTheLatentsTheyComeFrom) {
   const at::Tensor network_space = normalized(all, statistics);
   EXPECT_TRUE(at::allclose(network_space.mean(0), at::zeros({32}), 0, 1e-5));
   EXPECT_TRUE(at::allclose(network_space.std(0, /*unbiased=*/false), at::ones({32}), 1e-4));
-  EXPECT_TRUE(at::allclose(denormalized(network_space, statistics), all, 1e-4, 1e-4));
 }
 
 }  // namespace
