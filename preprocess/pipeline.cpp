@@ -158,6 +158,7 @@ Result<PreprocessResult> finish_part(const PreprocessConfig& config, const Plan&
   result.objects = counted.source.prepared;
   result.failed = counted.source.failed;
   result.duplicates = counted.source.duplicates;
+  result.stages = ready_stages(counted);
   part.manifest = std::move(counted);
   part.manifest.objects = std::move(objects);  // in the order of discovery
   ESP_TRY(write_part(part, files, config.output));
@@ -235,6 +236,7 @@ Result<PreprocessResult> reuse(const PreprocessConfig& config, const Plan& plan,
   result.objects = static_cast<int64_t>(data.objects().size());
   result.failed =
       std::count_if(manifest.objects.begin(), manifest.objects.end(), dataset::is_prepared) - result.objects;
+  result.stages = ready_stages(data);
   result.reused = true;
   return measured(std::move(result), output);
 }

@@ -72,7 +72,8 @@ struct PreprocessResult {
   int64_t objects = 0;     // usable
   int64_t failed = 0;
   int64_t duplicates = 0;
-  bool reused = false;  // the input already was a prepared dataset
+  std::vector<std::string> stages;  // denoisers that there is data for: sparse_structure, geometry
+  bool reused = false;              // the input already was a prepared dataset
 };
 
 // INVALID_ARGUMENT: a bad config, a malicious archive, a bad manifest.csv, no usable asset, a prepared dataset of

@@ -60,6 +60,7 @@ void ProgressOutput::result(const PreprocessResult& result) {
                  {"objects", result.objects},
                  {"failed", result.failed},
                  {"duplicates", result.duplicates},
+                 {"stages", result.stages},
                  {"reused", result.reused}});
   if (!for_people_) return;
   std::fprintf(stderr, "%s %lld objects, %lld failed, %lld duplicates: %s (%.1f MB)\n",

@@ -197,7 +197,7 @@ class Attempt {
     result.set_resolution(task_.has_preprocess() ? task_.preprocess().resolution() : event.value("resolution", 0));
     result.set_objects(event.value("objects", 0));
     result.set_reused(event.value("reused", false));
-    const auto ready = event.value("stages", std::vector<std::string>{"sparse_structure"});
+    const auto ready = event.value("stages", std::vector<std::string>());
     for (const auto denoiser : {v1::DENOISER_SPARSE_STRUCTURE, v1::DENOISER_GEOMETRY, v1::DENOISER_TEXTURE}) {
       if (std::find(ready.begin(), ready.end(), denoiser_name(denoiser)) != ready.end()) result.add_denoisers(denoiser);
     }

@@ -101,10 +101,10 @@ TEST_F(Gang, NoticesARankThatHangs) {
 
 TEST_F(Gang, NamesTheRankThatNeverComes) {
   TrainProcess first(config("lonely"),
-                     {"--world-size", "3", "--rendezvous", "127.0.0.1:0", "--rendezvous-timeout", "2"});
+                     {"--world-size", "3", "--rendezvous", "127.0.0.1:0", "--rendezvous-timeout", "15"});
   const int port = first.wait_for("rendezvous")["port"];
   TrainProcess second(config("lonely"), {"--world-size", "3", "--member", "1", "--rendezvous",
-                                         absl::StrCat("127.0.0.1:", port), "--rendezvous-timeout", "2"});
+                                         absl::StrCat("127.0.0.1:", port), "--rendezvous-timeout", "15"});
   const auto error = first.wait_for("error");
   EXPECT_EQ(error["code"], "DEADLINE_EXCEEDED");
   EXPECT_THAT(error.value("message", ""), HasSubstr("rank 2 did not come"));
