@@ -75,7 +75,7 @@ def faults(path: str) -> list[str]:
 
 
 def main() -> int:
-    listed = subprocess.run(["git", "ls-files", "*.h", "*.cpp"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = subprocess.run(["git", "ls-files", "*.h", "*.cpp", "*.cu", "*.cuh"], cwd=ROOT, capture_output=True, text=True, check=True)
     all_faults = [fault for path in listed.stdout.split() if (ROOT / path).exists() for fault in faults(path)]
     print("\n".join(all_faults) or f"layers hold in {len(listed.stdout.split())} files")
     return 1 if all_faults else 0

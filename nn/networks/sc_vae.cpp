@@ -99,8 +99,8 @@ class SparseNetwork {
     return x.with(input_.forward(x.feats).to(config.dtype));
   }
 
-  // Runs the blocks up to and with the `levels`-th resampling block, or all. `subdivisions` holds the guide, if any, and
-  // gets what is predicted.
+  // Runs the blocks up to and with the `levels`-th resampling block, or all. `subdivisions` holds the guide, if any,
+  // and gets what is predicted.
   SparseTensor run_blocks(SparseTensor h, std::vector<Subdivision>& subdivisions, int64_t levels) const {
     size_t level = 0;
     for (const auto& [block, kind] : blocks_) {

@@ -17,9 +17,7 @@ struct Conv {
 
   Conv(const TensorMap& parameters, const std::string& name)
       : weight(parameters.at(name + ".weight")), bias(parameters.at(name + ".bias")) {}
-  SparseTensor forward(const SparseTensor& x) const {
-    return submanifold_conv(x, weight, bias);
-  }
+  SparseTensor forward(const SparseTensor& x) const { return submanifold_conv(x, weight, bias); }
 };
 
 struct Norm {
