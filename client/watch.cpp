@@ -3,14 +3,13 @@
 #include <grpcpp/grpcpp.h>
 
 #include <CLI/CLI.hpp>
-#include <condition_variable>
 #include <iostream>
-#include <mutex>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/board.h"
 #include "client/job_view.h"
+#include "common/stoppable_wait.h"
 #include "espalier/v1/jobs.grpc.pb.h"
 #include "rpc/channel.h"
 #include "rpc/status.h"
@@ -142,10 +141,7 @@ Result<v1::Job> watch_job(const Command& command, const std::string& job_id, int
     if (after_sequence != before) last_contact = Clock::now();
     if (Clock::now() - last_contact > kPatience) return explain(status, command.coordinator);
     if (!std::exchange(lost, true)) view.connection_lost();
-    std::mutex mutex;
-    std::condition_variable_any wake;
-    std::unique_lock lock(mutex);
-    wake.wait_for(lock, command.stop, std::chrono::seconds(1), [] { return false; });
+    wait_unless_stopped(std::chrono::seconds(1), command.stop);
   }
 }
 

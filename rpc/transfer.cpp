@@ -4,14 +4,13 @@
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
 #include <fstream>
-#include <mutex>
 #include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/sha256.h"
+#include "common/stoppable_wait.h"
 #include "rpc/channel.h"
 #include "rpc/status.h"
 
@@ -27,14 +26,6 @@ constexpr auto kLongestPause = std::chrono::seconds(5);
 // Worth another try: the connection, not the request, was at fault.
 bool is_transient(const Status& status) {
   return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) || absl::IsOutOfRange(status);
-}
-
-bool pause(std::chrono::milliseconds duration, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any wake;
-  std::unique_lock lock(mutex);
-  wake.wait_for(lock, stop, duration, [] { return false; });
-  return !stop.stop_requested();
 }
 
 // Calls `attempt` until it succeeds, fails for good, or has made no progress for the time of patience.
@@ -55,7 +46,7 @@ Status persist(const TransferOptions& options, const Attempt& attempt, const Pro
       wait = kFirstPause;
     }
     if (Clock::now() - last_progress > std::chrono::seconds(options.patience_seconds)) return status;
-    if (!pause(wait, options.stop)) return absl::CancelledError("the transfer was stopped");
+    if (!wait_unless_stopped(wait, options.stop)) return absl::CancelledError("the transfer was stopped");
     wait = std::min<std::chrono::milliseconds>(wait * 2, kLongestPause);
   }
 }

@@ -4,12 +4,12 @@
 #include <sys/sysinfo.h>
 
 #include <atomic>
-#include <condition_variable>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "common/log.h"
 #include "common/route.h"
+#include "common/stoppable_wait.h"
 #include "espalier/v1/artefacts.grpc.pb.h"
 #include "espalier/v1/worker.grpc.pb.h"
 #include "rpc/channel.h"
@@ -190,10 +190,7 @@ Status Agent::run(std::stop_token stop) {
     if (is_final(status)) return annotate(status, absl::StrCat("coordinator ", impl_->config.coordinator));
     if (Clock::now() - began > kLongestPause) pause = kFirstPause;  // it had worked for a while
     log_warning("not attached", {{"err", std::string(status.message())}, {"retry_ms", pause.count()}});
-    std::mutex mutex;
-    std::condition_variable_any wake;
-    std::unique_lock lock(mutex);
-    wake.wait_for(lock, stop, pause, [] { return false; });
+    wait_unless_stopped(pause, stop);
     pause = std::min(pause * 2, kLongestPause);
   }
   return absl::OkStatus();  // the table stops what still runs; the coordinator learns it from the expired leases

@@ -1,13 +1,12 @@
 #include "infer/server/inference_service.h"
 
 #include <chrono>
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 
 #include "common/files.h"
 #include "common/log.h"
 #include "common/sha256.h"
+#include "common/stoppable_wait.h"
 #include "infer/server/message_values.h"
 #include "infer/server/request_reader.h"
 #include "rpc/credentials.h"
@@ -27,10 +26,7 @@ class CancelWatcher {
  public:
   CancelWatcher(grpc::ServerContext* context, std::stop_source* stop)
       : thread_([context, stop](std::stop_token ended) {
-          std::mutex mutex;
-          std::condition_variable_any wake;
-          std::unique_lock lock(mutex);
-          while (!wake.wait_for(lock, ended, kCancelPoll, [&] { return ended.stop_requested(); })) {
+          while (wait_unless_stopped(kCancelPoll, ended)) {
             if (context->IsCancelled()) stop->request_stop();
           }
         }) {}
