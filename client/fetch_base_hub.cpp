@@ -1,8 +1,6 @@
 #include "client/fetch_base_hub.h"
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
@@ -15,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "client/board.h"
 #include "client/fetch_base_listing.h"
+#include "common/stoppable_wait.h"
 #include "rpc/channel.h"
 
 namespace espalier::client {
@@ -48,17 +47,8 @@ Status check_endpoint(const HubOptions& options) {
     return fault("is not a server's address, such as https://hub.example.org");
   if (secure || options.token.empty()) return absl::OkStatus();
   const std::string authority = rest.substr(0, rest.find('/'));
-  const bool local = is_loopback(authority) || is_loopback(absl::StrCat(authority, ":80"));
-  return local ? absl::OkStatus() : fault("is not encrypted: HF_TOKEN is not sent there; use https or unset HF_TOKEN");
-}
-
-// Returns whether the time passed before a stop was requested.
-bool wait(std::chrono::milliseconds time, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any never;
-  std::unique_lock lock(mutex);
-  never.wait_for(lock, stop, time, [] { return false; });
-  return !stop.stop_requested();
+  return is_loopback(authority) ? absl::OkStatus()
+                                : fault("is not encrypted: HF_TOKEN is not sent there; use https or unset HF_TOKEN");
 }
 
 std::string header(const HttpReply& reply, const std::string& name) {
@@ -182,7 +172,7 @@ Status Hub::retry(const std::string& repo, const std::function<Status(HttpReply&
       options_.on_retry(absl::StrCat(repo, ": ", std::string(status.message()), "; again in ",
                                      duration_text(std::chrono::duration<double>(pause).count())));
     }
-    if (!wait(pause, options_.stop)) return explain(absl::CancelledError("stopped"), reply, repo);
+    if (!wait_unless_stopped(pause, options_.stop)) return explain(absl::CancelledError("stopped"), reply, repo);
   }
 }
 

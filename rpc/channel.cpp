@@ -84,7 +84,7 @@ class CallerFactory final : public grpc::experimental::ClientInterceptorFactoryI
 }  // namespace
 
 bool is_loopback(const std::string& address) {
-  const std::string host = address.substr(0, address.rfind(':'));
+  const std::string host = address.ends_with(']') ? address : address.substr(0, address.rfind(':'));
   in_addr numeric;  // a name such as 127.example.org may lead anywhere
   return host == "localhost" || host == "[::1]" ||
          (inet_pton(AF_INET, host.c_str(), &numeric) == 1 && ntohl(numeric.s_addr) >> 24 == 127);

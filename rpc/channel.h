@@ -41,7 +41,7 @@ Result<std::shared_ptr<grpc::Channel>> open_channel(const std::string& address, 
 // As open_channel, in plaintext and without a key.
 std::shared_ptr<grpc::Channel> make_channel(const std::string& address, const ChannelOptions& options = {});
 
-// Whether HOST:PORT is on this machine, so that nobody else sees what is sent there.
+// Whether HOST, or the host of HOST:PORT, is on this machine, so that nobody else sees what is sent there.
 bool is_loopback(const std::string& address);
 
 // Every unary call sets a deadline; long streams set none and rely on keepalive.
