@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <numeric>
 #include <span>
 #include <vector>
 
@@ -32,25 +31,5 @@ void for_shared_edges(std::span<const Side> sides, const Visit& visit) {
     if (end - i == 2) visit(sides[i], sides[i + 1]);
   }
 }
-
-// Disjoint sets of 0 .. count-1; the smallest member stands for its set.
-class DisjointSets {
- public:
-  explicit DisjointSets(size_t count) : parent_(count) { std::iota(parent_.begin(), parent_.end(), 0u); }
-
-  uint32_t find(uint32_t item) {
-    while (parent_[item] != item) item = parent_[item] = parent_[parent_[item]];
-    return item;
-  }
-
-  void join(uint32_t a, uint32_t b) {
-    a = find(a);
-    b = find(b);
-    parent_[std::max(a, b)] = std::min(a, b);
-  }
-
- private:
-  std::vector<uint32_t> parent_;
-};
 
 }  // namespace espalier::mesh::internal

@@ -2,13 +2,13 @@
 #include <cmath>
 #include <numeric>
 
+#include "mesh/disjoint_sets.h"
 #include "mesh/edges.h"
 #include "mesh/surface.h"
 
 namespace espalier::mesh {
 namespace {
 
-using internal::DisjointSets;
 using internal::Side;
 
 constexpr uint32_t kUnplaced = UINT32_MAX;

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <numeric>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "mesh/disjoint_sets.h"
 #include "ovoxel/voxel_index.h"
 
 namespace espalier::ovoxel {
@@ -84,23 +84,12 @@ class SurfaceBuilder {
   void smooth(int passes);
   mesh::Mesh triangulate() const;
 
-  uint32_t root(uint32_t corner) {
-    while (parent_[corner] != corner) corner = parent_[corner] = parent_[parent_[corner]];
-    return corner;
-  }
-  void unite(uint32_t a, uint32_t b) {
-    a = root(a);
-    b = root(b);
-    if (a != b) parent_[std::max(a, b)] = std::min(a, b);
-  }
-
   std::vector<Voxel> cells_;
   VoxelIndex index_;
   int32_t resolution_;
   std::array<FaceShape, 6> shapes_;
   std::vector<Quad> quads_;
   std::vector<uint32_t> quad_of_;      // [cells * 6]
-  std::vector<uint32_t> parent_;       // [quads * 4], union-find over face corners
   std::vector<uint32_t> vertex_;       // [quads * 4]
   std::vector<mesh::Vec3> lattice_;    // [vertices] place on the boundary, in voxels
   std::vector<mesh::Vec3> positions_;  // [vertices], in voxels
@@ -142,19 +131,18 @@ SurfaceBuilder::Neighbour SurfaceBuilder::across(uint32_t quad, int edge) const 
 
 // Face corners joined over edges are one vertex: each vertex has exactly one fan of faces.
 void SurfaceBuilder::number_vertices() {
-  parent_.resize(quads_.size() * 4);
-  std::iota(parent_.begin(), parent_.end(), 0u);
+  mesh::DisjointSets corners(quads_.size() * 4);
   for (uint32_t q = 0; q < quads_.size(); ++q) {
     for (int e = 0; e < 4; ++e) {
       const Neighbour n = across(q, e);
       if (n.quad < q) continue;  // joined from the other side
-      unite(q * 4 + e, n.quad * 4 + (n.edge + 1) % 4);
-      unite(q * 4 + (e + 1) % 4, n.quad * 4 + n.edge);
+      corners.join(q * 4 + e, n.quad * 4 + (n.edge + 1) % 4);
+      corners.join(q * 4 + (e + 1) % 4, n.quad * 4 + n.edge);
     }
   }
-  vertex_.assign(parent_.size(), kNone);
-  for (uint32_t corner = 0; corner < parent_.size(); ++corner) {
-    const uint32_t r = root(corner);
+  vertex_.assign(quads_.size() * 4, kNone);
+  for (uint32_t corner = 0; corner < vertex_.size(); ++corner) {
+    const uint32_t r = corners.find(corner);
     if (vertex_[r] == kNone) {
       vertex_[r] = static_cast<uint32_t>(lattice_.size());
       const Quad& quad = quads_[corner / 4];
