@@ -84,34 +84,24 @@ dataset::Manifest complete(dataset::Manifest manifest, std::vector<dataset::Obje
   return manifest;
 }
 
-std::vector<std::string> ready_stages(const dataset::Manifest& manifest) {
-  std::vector<std::string> stages;
-  for (const auto& [name, stage] : manifest.stages) {
-    if (stage.ready) stages.push_back(name);
-  }
-  return stages;
-}
-
-std::vector<std::string> ready_stages(const dataset::PreparedDataset& data) {
-  std::vector<std::string> stages;
-  const auto any = [&](auto has_data) { return std::any_of(data.objects().begin(), data.objects().end(), has_data); };
-  if (any([](const dataset::Object& object) { return object.ss_channels > 0; })) stages.push_back("sparse_structure");
-  if (any([](const dataset::Object& object) { return object.shape_tokens > 0; })) stages.push_back("geometry");
-  return stages;
-}
-
-Result<PreprocessResult> write_prepared(const dataset::Manifest& manifest, const dataset::FilesOnDisk& files,
-                                        const fs::path& output) {
-  if (manifest.source.prepared == 0) return nothing_usable(manifest.objects);
-  ESP_TRY(dataset::write_dataset(manifest, files, output));
+PreprocessResult result_of(const dataset::Manifest& manifest) {
   PreprocessResult result;
   result.dataset_id = dataset::dataset_id(manifest);
   result.resolution = manifest.resolution;
   result.objects = manifest.source.prepared;
   result.failed = manifest.source.failed;
   result.duplicates = manifest.source.duplicates;
-  result.stages = ready_stages(manifest);
-  return measured(std::move(result), output);
+  for (const auto& [name, stage] : manifest.stages) {
+    if (stage.ready) result.stages.push_back(name);
+  }
+  return result;
+}
+
+Result<PreprocessResult> write_prepared(const dataset::Manifest& manifest, const dataset::FilesOnDisk& files,
+                                        const fs::path& output) {
+  if (manifest.source.prepared == 0) return nothing_usable(manifest.objects);
+  ESP_TRY(dataset::write_dataset(manifest, files, output));
+  return measured(result_of(manifest), output);
 }
 
 Result<PreprocessResult> measured(PreprocessResult result, const fs::path& output) {

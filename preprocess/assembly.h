@@ -6,7 +6,6 @@
 
 #include "common/status.h"
 #include "dataset/prepared_dataset.h"
-#include "dataset/reader.h"
 #include "dataset/writer.h"
 #include "preprocess/pipeline.h"
 
@@ -17,9 +16,8 @@ namespace espalier::preprocess {
 dataset::Manifest complete(dataset::Manifest manifest, std::vector<dataset::ObjectRecord> objects,
                            std::string archive_sha256);
 
-// The denoisers that a complete manifest has data for, and those that usable objects of an opened dataset have.
-std::vector<std::string> ready_stages(const dataset::Manifest& manifest);
-std::vector<std::string> ready_stages(const dataset::PreparedDataset& data);
+// What a complete manifest tells of its dataset.
+PreprocessResult result_of(const dataset::Manifest& manifest);
 
 // Writes a complete manifest and its files. INVALID_ARGUMENT, with the first few reasons: no object is usable.
 // Otherwise the errors of dataset::write_dataset.

@@ -109,14 +109,12 @@ Result<PreprocessResult> pass_on(const ReusedDataset& reused, const fs::path& da
   std::error_code error;
   fs::copy_file(dataset, output, fs::copy_options::overwrite_existing, error);
   if (error) return absl::UnavailableError(absl::StrCat(output.string(), ": ", error.message()));
-  // The part's digest was checked when it was unpacked.
-  ESP_ASSIGN(const auto data, dataset::PreparedDataset::open(output, {.verify_hashes = false}));
   PreprocessResult result;
   result.dataset_id = reused.dataset_id;
   result.resolution = reused.resolution;
   result.objects = reused.objects;
   result.failed = reused.failed;
-  result.stages = ready_stages(data);
+  result.stages = reused.stages;
   result.reused = true;
   return measured(std::move(result), output);
 }

@@ -21,15 +21,18 @@ constexpr int kVersion = 1;
 constexpr int kMaxShards = 1024;
 constexpr int64_t kMaxAssets = 1'000'000;
 
+json to_json(const ReusedDataset& reused) {
+  json stages = json::object();
+  for (const auto& stage : reused.stages) stages[stage] = "ok";
+  return {{"sha256", reused.sha256},   {"dataset_id", reused.dataset_id}, {"resolution", reused.resolution},
+          {"objects", reused.objects}, {"failed", reused.failed},         {"stages", stages}};
+}
+
 json to_json(const Part& part) {
   json out = {{"format", kFormat},     {"format_version", kVersion}, {"shard", part.shard},     {"shards", part.shards},
               {"recipe", part.recipe}, {"assets", part.assets},      {"dataset", json(nullptr)}};
   if (part.reused)
-    out["reused"] = {{"sha256", part.reused->sha256},
-                     {"dataset_id", part.reused->dataset_id},
-                     {"resolution", part.reused->resolution},
-                     {"objects", part.reused->objects},
-                     {"failed", part.reused->failed}};
+    out["reused"] = to_json(*part.reused);
   else
     out["dataset"] = json::parse(dataset::to_json(part.manifest));
   return out;
@@ -49,9 +52,14 @@ Result<Part> parse_part(const std::string& text) {
   part.assets = fields.integer("assets", 0, kMaxAssets);
   if (fields.has("reused")) {
     fields.object("reused", [&](dataset::JsonFields& reused) {
-      part.reused = {reused.text("sha256", 64), reused.text("dataset_id", 64),
-                     static_cast<int>(reused.integer("resolution", 1, 65536)), reused.integer("objects", 1, kMaxAssets),
-                     reused.integer("failed", 0, kMaxAssets)};
+      part.reused = {reused.text("sha256", 64),
+                     reused.text("dataset_id", 64),
+                     static_cast<int>(reused.integer("resolution", 1, 65536)),
+                     reused.integer("objects", 1, kMaxAssets),
+                     reused.integer("failed", 0, kMaxAssets),
+                     {}};
+      reused.each_text_member(
+          "stages", [&](const std::string& stage, const std::string&) { part.reused->stages.push_back(stage); });
     });
   }
   ESP_TRY(status);

@@ -21,6 +21,7 @@ struct ReusedDataset {
   std::string dataset_id;
   int resolution = 0;
   int64_t objects = 0, failed = 0;
+  std::vector<std::string> stages;  // PreprocessResult::stages
   auto operator<=>(const ReusedDataset&) const = default;
 };
 

@@ -152,13 +152,7 @@ Result<PreprocessResult> finish_part(const PreprocessConfig& config, const Plan&
   Part part = part_of(config, plan);
   part.assets = assets;
   dataset::Manifest counted = complete(header(config, plan), objects, archive_sha256);
-  PreprocessResult result;
-  result.dataset_id = dataset::dataset_id(counted);
-  result.resolution = counted.resolution;
-  result.objects = counted.source.prepared;
-  result.failed = counted.source.failed;
-  result.duplicates = counted.source.duplicates;
-  result.stages = ready_stages(counted);
+  PreprocessResult result = result_of(counted);
   part.manifest = std::move(counted);
   part.manifest.objects = std::move(objects);  // in the order of discovery
   ESP_TRY(write_part(part, files, config.output));
@@ -206,6 +200,15 @@ Status check_encoders(const dataset::Manifest& manifest, const Plan& plan) {
                                                  "; prepare the assets again"));
 }
 
+// The denoisers that the usable objects of a dataset have data for.
+std::vector<std::string> stages_of(const dataset::PreparedDataset& data) {
+  std::vector<std::string> stages;
+  const auto any = [&](auto has_data) { return std::any_of(data.objects().begin(), data.objects().end(), has_data); };
+  if (any([](const dataset::Object& object) { return object.ss_channels > 0; })) stages.push_back("sparse_structure");
+  if (any([](const dataset::Object& object) { return object.shape_tokens > 0; })) stages.push_back("geometry");
+  return stages;
+}
+
 // A dataset that was prepared before: checked against this run and passed on unchanged to `output`.
 Result<PreprocessResult> reuse(const PreprocessConfig& config, const Plan& plan, const fs::path& output,
                                const PreprocessObserver& observer) {
@@ -236,7 +239,7 @@ Result<PreprocessResult> reuse(const PreprocessConfig& config, const Plan& plan,
   result.objects = static_cast<int64_t>(data.objects().size());
   result.failed =
       std::count_if(manifest.objects.begin(), manifest.objects.end(), dataset::is_prepared) - result.objects;
-  result.stages = ready_stages(data);
+  result.stages = stages_of(data);
   result.reused = true;
   return measured(std::move(result), output);
 }
@@ -250,7 +253,7 @@ Result<PreprocessResult> reuse_as_part(const PreprocessConfig& config, const Pla
   const fs::path dataset = scratch.path() / kReusedName;
   ESP_ASSIGN(PreprocessResult result, reuse(config, plan, dataset, observer));
   Part part = part_of(config, plan);
-  part.reused = {result.sha256, result.dataset_id, result.resolution, result.objects, result.failed};
+  part.reused = {result.sha256, result.dataset_id, result.resolution, result.objects, result.failed, result.stages};
   ESP_TRY(write_part(part, {{kReusedName, dataset}}, config.output));
   return measured(std::move(result), config.output);
 }
