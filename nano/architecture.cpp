@@ -1,6 +1,7 @@
 #include "nano/architecture.h"
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 namespace espalier::nano {
 namespace {
@@ -11,6 +12,38 @@ nlohmann::json same_for_levels(const nlohmann::json& value, size_t count) {
   nlohmann::json list = nlohmann::json::array();
   for (size_t i = 0; i < count; ++i) list.push_back(value);
   return list;
+}
+
+// All denoisers of the base are alike but for what they see and how deep they are.
+nlohmann::json flow_config(const char* name, int resolution, int channels, int blocks) {
+  return {{"name", name},
+          {"args",
+           {{"resolution", resolution},
+            {"in_channels", channels},
+            {"out_channels", channels},
+            {"model_channels", 128},
+            {"cond_channels", 128},
+            {"num_blocks", blocks},
+            {"num_heads", 4},
+            {"mlp_ratio", 4},
+            {"pe_mode", "rope"},
+            {"share_mod", true},
+            {"initialization", "scaled"},
+            {"qk_rms_norm", true},
+            {"qk_rms_norm_cross", true},
+            {"dtype", "float32"}}}};
+}
+
+// What both halves of the shape VAE have. `resampling` names the argument and the block between two levels.
+nlohmann::json shape_vae_args(const nlohmann::json& channels, const nlohmann::json& blocks,
+                              std::pair<const char*, const char*> resampling) {
+  return {{"model_channels", channels},
+          {"latent_channels", kShapeLatentChannels},
+          {"num_blocks", blocks},
+          {"block_type", same_for_levels("SparseConvNeXtBlock3d", kShapeLevels)},
+          {resampling.first, same_for_levels(resampling.second, kShapeLevels - 1)},
+          {"block_args", same_for_levels(nlohmann::json::object(), kShapeLevels)},
+          {"use_fp16", false}};
 }
 
 }  // namespace
@@ -60,67 +93,21 @@ nlohmann::json ss_decoder_config() {
             {"use_fp16", false}}}};
 }
 
-nlohmann::json ss_flow_config() {
-  return {{"name", "SparseStructureFlowModel"},
-          {"args",
-           {{"resolution", kLatentSide},
-            {"in_channels", kLatentChannels},
-            {"out_channels", kLatentChannels},
-            {"model_channels", 128},
-            {"cond_channels", 128},
-            {"num_blocks", 6},
-            {"num_heads", 4},
-            {"mlp_ratio", 4},
-            {"pe_mode", "rope"},
-            {"share_mod", true},
-            {"initialization", "scaled"},
-            {"qk_rms_norm", true},
-            {"qk_rms_norm_cross", true},
-            {"dtype", "float32"}}}};
-}
+nlohmann::json ss_flow_config() { return flow_config("SparseStructureFlowModel", kLatentSide, kLatentChannels, 6); }
 
 nlohmann::json shape_encoder_config() {
   return {{"name", "FlexiDualGridVaeEncoder"},
-          {"args",
-           {{"model_channels", {8, 16, 32, 32, 32}},
-            {"latent_channels", kShapeLatentChannels},
-            {"num_blocks", {0, 1, 1, 1, 1}},
-            {"block_type", same_for_levels("SparseConvNeXtBlock3d", kShapeLevels)},
-            {"down_block_type", same_for_levels("SparseResBlockS2C3d", kShapeLevels - 1)},
-            {"block_args", same_for_levels(nlohmann::json::object(), kShapeLevels)},
-            {"use_fp16", false}}}};
+          {"args", shape_vae_args({8, 16, 32, 32, 32}, {0, 1, 1, 1, 1}, {"down_block_type", "SparseResBlockS2C3d"})}};
 }
 
 nlohmann::json shape_decoder_config() {
-  return {{"name", "FlexiDualGridVaeDecoder"},
-          {"args",
-           {{"resolution", kVoxelResolution},
-            {"model_channels", {32, 32, 32, 16, 8}},
-            {"latent_channels", kShapeLatentChannels},
-            {"num_blocks", {1, 1, 1, 1, 0}},
-            {"block_type", same_for_levels("SparseConvNeXtBlock3d", kShapeLevels)},
-            {"up_block_type", same_for_levels("SparseResBlockC2S3d", kShapeLevels - 1)},
-            {"block_args", same_for_levels(nlohmann::json::object(), kShapeLevels)},
-            {"use_fp16", false}}}};
+  nlohmann::json args = shape_vae_args({32, 32, 32, 16, 8}, {1, 1, 1, 1, 0}, {"up_block_type", "SparseResBlockC2S3d"});
+  args["resolution"] = kVoxelResolution;
+  return {{"name", "FlexiDualGridVaeDecoder"}, {"args", args}};
 }
 
 nlohmann::json shape_flow_config() {
-  return {{"name", "SLatFlowModel"},
-          {"args",
-           {{"resolution", kVoxelResolution / 16},
-            {"in_channels", kShapeLatentChannels},
-            {"out_channels", kShapeLatentChannels},
-            {"model_channels", 128},
-            {"cond_channels", 128},
-            {"num_blocks", 5},
-            {"num_heads", 4},
-            {"mlp_ratio", 4},
-            {"pe_mode", "rope"},
-            {"share_mod", true},
-            {"initialization", "scaled"},
-            {"qk_rms_norm", true},
-            {"qk_rms_norm_cross", true},
-            {"dtype", "float32"}}}};
+  return flow_config("SLatFlowModel", kVoxelResolution / 16, kShapeLatentChannels, 5);
 }
 
 }  // namespace espalier::nano

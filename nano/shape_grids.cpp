@@ -14,6 +14,7 @@
 #include "nn/io/safetensors.h"
 #include "nn/networks/voxel_channels.h"
 #include "ovoxel/dual_grid.h"
+#include "ovoxel/stored_dual_grid.h"
 
 namespace espalier::nano {
 namespace {
@@ -47,21 +48,13 @@ Result<ShapeGrid> shape_grid(const mesh::Scene& scene, int resolution) {
   options.threads = 1;  // shapes are made side by side
   ESP_ASSIGN(const ovoxel::DualGrid grid,
              ovoxel::dual_grid(surface.positions, surface.triangles, ovoxel::Grid::cube(resolution), options));
-  const auto count = static_cast<int64_t>(grid.voxels.size());
-  ShapeGrid result{torch::empty({count, 3}, at::kByte), torch::empty({count, 3}, at::kByte),
-                   torch::empty({count}, at::kByte)};
-  auto* coords = result.coords.mutable_data_ptr<uint8_t>();
-  auto* vertices = result.vertices.mutable_data_ptr<uint8_t>();
-  auto* flags = result.flags.mutable_data_ptr<uint8_t>();
-  for (size_t i = 0; i < grid.voxels.size(); ++i) {
-    const auto packed = ovoxel::packed_vertex(grid.dual_vertices[i], grid.voxels[i], resolution);
-    for (size_t axis = 0; axis < 3; ++axis) {
-      coords[3 * i + axis] = static_cast<uint8_t>(grid.voxels[i][axis]);
-      vertices[3 * i + axis] = packed[axis];
-    }
-    flags[i] = grid.intersected[i];
-  }
-  return result;
+  ESP_ASSIGN(const ovoxel::VoxelTable table, ovoxel::pack_dual_grid(grid, resolution));
+  const auto count = static_cast<int64_t>(table.voxels.size());
+  const auto bytes = [](const std::vector<uint8_t>& values) { return torch::tensor(values, at::kByte); };
+  const at::Tensor coords =
+      torch::from_blob(const_cast<ovoxel::Voxel*>(table.voxels.data()), {count, 3}, at::kInt).to(at::kByte);
+  return ShapeGrid{coords, bytes(table.attribute("vertices")->values).view({count, 3}),
+                   bytes(table.attribute("intersected")->values)};
 }
 
 ShapeGrid random_crop(const ShapeGrid& grid, int resolution, int side, PhiloxStream& random) {
