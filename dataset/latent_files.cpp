@@ -66,9 +66,9 @@ Result<std::vector<uint8_t>> parse_occupancy(std::string_view npz, int resolutio
   return coordinates(arrays, resolution);
 }
 
-Result<ShapeLatent> parse_shape_latent(std::string_view npz, int grid, int64_t max_tokens) {
+Result<StructuredLatent> parse_structured_latent(std::string_view npz, int grid, int64_t max_tokens) {
   ESP_ASSIGN(const auto arrays, read_npz(npz, {kMaxFileBytes}));
-  ShapeLatent latent;
+  StructuredLatent latent;
   ESP_ASSIGN(latent.coords, coordinates(arrays, grid));
   ESP_ASSIGN(const Array* feats, member(arrays, "feats"));
   const auto tokens = static_cast<int64_t>(latent.coords.size() / 3);

@@ -27,7 +27,7 @@ Result<std::vector<uint8_t>> parse_occupancy(std::string_view npz, int resolutio
 
 // coords uint8 [T, 3], below `grid` (1 .. 256) and no two the same; feats float32 [T, C], finite; 1 <= T <= max_tokens.
 // Rows may come in any order.
-Result<ShapeLatent> parse_shape_latent(std::string_view npz, int grid, int64_t max_tokens);
+Result<StructuredLatent> parse_structured_latent(std::string_view npz, int grid, int64_t max_tokens);
 
 // A PNG whose header says 8-bit RGBA, square, of the given size. The pixels are checked where they are decoded.
 Status check_png(std::string_view bytes, int size);

@@ -269,8 +269,8 @@ int64_t token_count(const ObjectRecord& object, const std::string& kind) {
   return found == object.tokens.end() ? 0 : found->second;
 }
 
-int shape_grid(const Manifest& manifest) {
-  const double cells = manifest.resolution * manifest.grid_scale / kVoxelsPerShapeCell;
+int latent_grid(const Manifest& manifest) {
+  const double cells = manifest.resolution * manifest.grid_scale / kVoxelsPerCell;
   return cells >= 1 && cells <= 256 && cells == std::floor(cells) ? static_cast<int>(cells) : 0;
 }
 

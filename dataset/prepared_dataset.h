@@ -116,14 +116,15 @@ struct Manifest {
   std::vector<ObjectRecord> objects;  // sorted by sha256, then path
 };
 
-// Voxels along each side of one cell of a shape latent.
-inline constexpr int kVoxelsPerShapeCell = 16;
-// Cells per side of the tier's shape latents: resolution * grid_scale / 16. 0: the tier does not divide into cells, or
-// into more than the 256 that a coordinate of one byte tells apart.
-int shape_grid(const Manifest& manifest);
+// Voxels along each side of one cell of a structured latent.
+inline constexpr int kVoxelsPerCell = 16;
+// Cells per side of the tier's structured latents: resolution * grid_scale / 16. 0: the tier does not divide into
+// cells, or into more than the 256 that a coordinate of one byte tells apart.
+int latent_grid(const Manifest& manifest);
 
-// Shape latents of more cells are not used for training: the limits of the reference's configs for the tiers 512, 1024.
-constexpr int64_t max_shape_tokens(int resolution) { return resolution <= 512 ? 8192 : 32768; }
+// Structured latents of more cells are not used for training: the limits of the reference's configs for the tiers 512,
+// 1024.
+constexpr int64_t max_latent_tokens(int resolution) { return resolution <= 512 ? 8192 : 32768; }
 
 // SHA-256 of the canonical JSON (sorted keys, no spaces) of the files of all objects in order: equal content, equal id.
 std::string dataset_id(const Manifest& manifest);

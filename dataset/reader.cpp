@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <map>
 #include <optional>
 #include <thread>
 #include <unordered_map>
@@ -22,6 +23,34 @@ constexpr uint64_t kMaxManifestBytes = uint64_t{1} << 30;
 
 constexpr const char* kSparseStructure = "sparse_structure";
 constexpr const char* kGeometry = "geometry";
+constexpr const char* kTexture = "texture";
+
+// What an object knows of a structured latent, and what the manifest calls it.
+struct LatentKind {
+  const char* stage;
+  const char* folder;
+  int Object::*tokens;
+  int Object::*channels;
+  int Object::*grid;
+  std::string Object::*path;
+};
+
+constexpr LatentKind kShapeLatent = {kGeometry,
+                                     "shape_latent",
+                                     &Object::shape_tokens,
+                                     &Object::shape_channels,
+                                     &Object::shape_grid,
+                                     &Object::shape_latent_path};
+constexpr LatentKind kTextureLatent = {kTexture,
+                                       "pbr_latent",
+                                       &Object::texture_tokens,
+                                       &Object::texture_channels,
+                                       &Object::texture_grid,
+                                       &Object::texture_latent_path};
+
+void make_unusable(const LatentKind& kind, Object& object) {
+  object.*kind.tokens = object.*kind.channels = object.*kind.grid = 0;
+}
 
 // An object that is usable for at least one stage, and why it is not for others that the manifest promises.
 struct Checked {
@@ -55,7 +84,9 @@ class Checker {
         checked.warnings.push_back(absl::StrCat("not usable for ", name, ": ", std::string(status.message())));
     };
     if (is_usable(record, kSparseStructure)) stage(kSparseStructure, check_structure(listed, object));
-    if (is_usable(record, kGeometry)) stage(kGeometry, check_shape(listed, object));
+    std::vector<uint8_t> cells;
+    if (is_usable(record, kGeometry)) stage(kGeometry, check_shape(listed, object, cells));
+    if (is_usable(record, kTexture)) stage(kTexture, check_texture(listed, object, cells));
     if (usable == 0) return absl::InvalidArgumentError(absl::StrJoin(checked.warnings, "; "));
     return checked;
   }
@@ -121,20 +152,40 @@ class Checker {
     return absl::OkStatus();
   }
 
-  // On an error the object stays without geometry data.
-  Status check_shape(const Listed& listed, Object& object) const {
-    const int grid = shape_grid(manifest_);
+  Result<StructuredLatent> read_latent(const LatentKind& kind, const Listed& listed, const Object& object) const {
+    const int grid = latent_grid(manifest_);
     if (grid == 0)
       return absl::InvalidArgumentError(absl::StrCat("resolution ", manifest_.resolution, " and grid_scale ",
-                                                     manifest_.grid_scale, " give no grid of shape latents"));
-    const std::string path = npz_path("shape_latent", object);
-    ESP_ASSIGN(const std::string bytes, read_npz_of("shape_latent", listed, object));
-    const auto latent = parse_shape_latent(bytes, grid, max_shape_tokens(manifest_.resolution));
-    if (!latent.ok()) return annotate(latent.status(), path);
-    object.shape_latent_path = path;
-    object.shape_tokens = static_cast<int>(latent->coords.size() / 3);
-    object.shape_channels = latent->channels;
-    object.shape_grid = grid;
+                                                     manifest_.grid_scale, " give no grid of structured latents"));
+    ESP_ASSIGN(const std::string bytes, read_npz_of(kind.folder, listed, object));
+    auto latent = parse_structured_latent(bytes, grid, max_latent_tokens(manifest_.resolution));
+    if (!latent.ok()) return annotate(latent.status(), npz_path(kind.folder, object));
+    return latent;
+  }
+
+  void make_usable(const LatentKind& kind, const StructuredLatent& latent, Object& object) const {
+    object.*kind.path = npz_path(kind.folder, object);
+    object.*kind.tokens = static_cast<int>(latent.coords.size() / 3);
+    object.*kind.channels = latent.channels;
+    object.*kind.grid = latent_grid(manifest_);
+  }
+
+  // On an error the object stays without geometry data. `cells` gets the latent's coordinates.
+  Status check_shape(const Listed& listed, Object& object, std::vector<uint8_t>& cells) const {
+    ESP_ASSIGN(StructuredLatent latent, read_latent(kShapeLatent, listed, object));
+    make_usable(kShapeLatent, latent, object);
+    cells = std::move(latent.coords);
+    return absl::OkStatus();
+  }
+
+  // On an error the object stays without texture data. Texture is trained beside the shape, on its `cells`.
+  Status check_texture(const Listed& listed, Object& object, const std::vector<uint8_t>& cells) const {
+    if (object.shape_tokens == 0) return absl::InvalidArgumentError("it has no usable shape latent");
+    ESP_ASSIGN(const StructuredLatent latent, read_latent(kTextureLatent, listed, object));
+    if (latent.coords != cells)
+      return absl::InvalidArgumentError(absl::StrCat("COORD_MISMATCH: ", npz_path(kTextureLatent.folder, object),
+                                                     " has not the cells of the shape latent in their order"));
+    make_usable(kTextureLatent, latent, object);
     return absl::OkStatus();
   }
 
@@ -163,7 +214,8 @@ class Checker {
 std::vector<const ObjectRecord*> usable(const Manifest& manifest) {
   std::vector<const ObjectRecord*> out;
   for (const ObjectRecord& object : manifest.objects) {
-    if (is_usable(object, kSparseStructure) || is_usable(object, kGeometry)) out.push_back(&object);
+    const auto has = [&](const char* stage) { return is_usable(object, stage); };
+    if (has(kSparseStructure) || has(kGeometry) || has(kTexture)) out.push_back(&object);
   }
   std::sort(out.begin(), out.end(), [](const auto* a, const auto* b) { return a->sha256 < b->sha256; });
   return out;
@@ -202,9 +254,14 @@ class Collector {
       warn("not usable for sparse_structure: its latent has another shape than the others");
       object.ss_channels = object.ss_grid = 0;
     }
-    if (!agrees(object.shape_channels, object.shape_grid, shape_)) {
-      warn("not usable for geometry: its latent has another shape than the others");
-      object.shape_tokens = object.shape_channels = object.shape_grid = 0;
+    for (const LatentKind& kind : {kShapeLatent, kTextureLatent}) {
+      if (agrees(object.*kind.channels, object.*kind.grid, structured_[kind.stage])) continue;
+      warn(absl::StrCat("not usable for ", kind.stage, ": its latent has another shape than the others"));
+      make_unusable(kind, object);
+    }
+    if (object.texture_tokens > 0 && object.shape_tokens == 0) {
+      warn("not usable for texture: it has no usable shape latent");
+      make_unusable(kTextureLatent, object);
     }
     if (object.ss_channels > 0 || object.shape_tokens > 0) objects_.push_back(std::move(object));
   }
@@ -222,11 +279,24 @@ class Collector {
   std::vector<Object>& objects_;
   std::vector<std::string>& warnings_;
   std::unordered_set<std::string> seen_;
-  std::optional<Shape> structure_, shape_;
+  std::optional<Shape> structure_;
+  std::map<std::string_view, std::optional<Shape>> structured_;  // by stage
 };
 
 Status changed(const std::string& path) {
   return absl::DataLossError(absl::StrCat(path, ": changed while the dataset was open"));
+}
+
+Result<StructuredLatent> read_again(const Object& object, const LatentKind& kind) {
+  if (object.*kind.tokens == 0)
+    return absl::FailedPreconditionError(absl::StrCat("the object has no ", kind.stage, " data"));
+  const std::string& path = object.*kind.path;
+  ESP_ASSIGN(const std::string bytes, object.source->read(path, kMaxFileBytes));
+  auto latent = parse_structured_latent(bytes, object.*kind.grid, object.*kind.tokens);
+  if (!latent.ok()) return annotate(latent.status(), path);
+  const bool same = latent->coords.size() == 3 * static_cast<size_t>(object.*kind.tokens);
+  if (!same || latent->channels != object.*kind.channels) return changed(path);
+  return latent;
 }
 
 }  // namespace
@@ -240,15 +310,9 @@ Result<std::vector<float>> Object::ss_latent() const {
   return std::move(latent->values);
 }
 
-Result<ShapeLatent> Object::shape_latent() const {
-  if (shape_tokens == 0) return absl::FailedPreconditionError("the object has no geometry data");
-  ESP_ASSIGN(const std::string bytes, source->read(shape_latent_path, kMaxFileBytes));
-  auto latent = parse_shape_latent(bytes, shape_grid, shape_tokens);
-  if (!latent.ok()) return annotate(latent.status(), shape_latent_path);
-  const bool same = latent->coords.size() == 3 * static_cast<size_t>(shape_tokens);
-  if (!same || latent->channels != shape_channels) return changed(shape_latent_path);
-  return latent;
-}
+Result<StructuredLatent> Object::shape_latent() const { return read_again(*this, kShapeLatent); }
+
+Result<StructuredLatent> Object::texture_latent() const { return read_again(*this, kTextureLatent); }
 
 Result<std::string> Object::view_png(size_t i) const {
   if (i >= view_paths.size())

@@ -21,8 +21,8 @@ namespace espalier::dataset {
 // The files of an opened dataset (zip entries or a folder's); shared by its objects, thread-safe.
 class FileSource;
 
-// The structured latent of an object's surface on the occupied cells of a grid, T of them.
-struct ShapeLatent {
+// A structured latent: features on the occupied cells of a grid, T of them; of an object's shape or of its texture.
+struct StructuredLatent {
   std::vector<uint8_t> coords;  // [T, 3] x, y, z, each below the grid's side; no two the same, in the file's order
   std::vector<float> feats;     // [T, C] the posterior mean, not normalised
   int channels = 0;             // C
@@ -40,16 +40,22 @@ class Object {
   int ss_channels = 0;    // C; 0: not usable for sparse_structure
   int ss_grid = 0;        // r, side of the sparse-structure latent (16 official, 4 nano)
   int ss_resolution = 0;  // side of the occupancy grid (64 official, 16 nano)
-  int shape_tokens = 0;   // T, 1 .. max_shape_tokens(); 0: not usable for geometry
+  int shape_tokens = 0;   // T, 1 .. max_latent_tokens(); 0: not usable for geometry
   int shape_channels = 0;
-  int shape_grid = 0;  // cells per side of the shape latent (tier 512: 32 official, 8 nano)
+  int shape_grid = 0;      // cells per side of the shape latent (tier 512: 32 official, 8 nano)
+  int texture_tokens = 0;  // T, that of the shape; 0: not usable for texture
+  int texture_channels = 0;
+  int texture_grid = 0;  // that of the shape
 
   // z [C, r, r, r] float32, x slowest of the three axes; the posterior mean, not normalised.
   // FAILED_PRECONDITION: not usable for sparse_structure.
   Result<std::vector<float>> ss_latent() const;
 
   // FAILED_PRECONDITION: not usable for geometry.
-  Result<ShapeLatent> shape_latent() const;
+  Result<StructuredLatent> shape_latent() const;
+
+  // On the cells of shape_latent(), in the same order. FAILED_PRECONDITION: not usable for texture.
+  Result<StructuredLatent> texture_latent() const;
 
   // Condition views: number, and the PNG file (RGBA, straight alpha) of view i < views().
   size_t views() const { return view_paths.size(); }
@@ -62,6 +68,7 @@ class Object {
   std::string ss_latent_path;
   std::string occupancy_path;  // empty: not stored
   std::string shape_latent_path;
+  std::string texture_latent_path;
 
   std::shared_ptr<const FileSource> source;
 };
@@ -74,8 +81,9 @@ struct OpenOptions {
 class PreparedDataset {
  public:
   // Validates everything an Object promises. A missing, changed or malformed latent makes its object unusable for that
-  // stage; an object with a bad view, or without a stage left, is dropped. Both are named in warnings(); no object left
-  // is an error. A dataset whose manifest promises neither sparse_structure nor geometry opens with no objects.
+  // stage, and a shape latent also for texture; an object with a bad view, or without a stage left, is dropped. Both
+  // are named in warnings(); no object left is an error. A dataset whose manifest promises none of the three stages
+  // opens with no objects.
   //
   // NOT_FOUND: no such path. INVALID_ARGUMENT: not a prepared dataset (see dataset/layout.h for the detection), a
   // malicious archive, a .pickle file, a bad manifest, no usable object.

@@ -39,7 +39,7 @@ Result<at::Tensor> stored_occupancy(const dataset::Object& object) {
 }
 
 Result<StructuredLatent> stored_latent(const dataset::Object& object) {
-  ESP_ASSIGN(dataset::ShapeLatent latent, object.shape_latent());
+  ESP_ASSIGN(dataset::StructuredLatent latent, object.shape_latent());
   const auto rows = static_cast<int64_t>(latent.coords.size() / 3);
   return StructuredLatent{
       at::from_blob(latent.coords.data(), {rows, 3}, at::TensorOptions(at::kByte)).to(at::kInt),

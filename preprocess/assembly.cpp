@@ -46,7 +46,7 @@ dataset::StageSummary summary(const std::vector<dataset::ObjectRecord>& objects,
 
 dataset::StageSummary geometry_summary(const std::vector<dataset::ObjectRecord>& objects, int resolution) {
   dataset::StageSummary out = summary(objects, "geometry");
-  out.max_tokens = dataset::max_shape_tokens(resolution);
+  out.max_tokens = dataset::max_latent_tokens(resolution);
   for (const auto& object : objects) {
     if (!dataset::is_usable(object, "geometry")) continue;
     const int64_t tokens = dataset::token_count(object, "shape");

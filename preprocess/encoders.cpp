@@ -125,21 +125,21 @@ Result<std::unique_ptr<ShapeEncoder>> ShapeEncoder::load(const nn::BaseModel& ba
   ESP_ASSIGN(network->encoder, nn::load_sc_encoder(base, kShapeKey, float32()));
   const nn::ScVaeConfig& config = network->encoder->config();
   const int64_t cell = int64_t{1} << (config.levels() - 1);
-  if (config.io_channels != kShapeChannels || cell != dataset::kVoxelsPerShapeCell)
+  if (config.io_channels != kShapeChannels || cell != dataset::kVoxelsPerCell)
     return absl::InvalidArgumentError(absl::StrCat(kShapeKey, ": takes ", config.io_channels, " channels and ", cell,
                                                    " voxels per cell; a dual grid has ", kShapeChannels, ", a cell ",
-                                                   dataset::kVoxelsPerShapeCell));
+                                                   dataset::kVoxelsPerCell));
   return std::unique_ptr<ShapeEncoder>(new ShapeEncoder(std::move(network), std::move(checkpoint)));
 }
 
-Result<dataset::ShapeLatent> ShapeEncoder::encode(const ovoxel::VoxelTable& dual_grid) const {
-  return guarded("shape", [&]() -> Result<dataset::ShapeLatent> {
+Result<dataset::StructuredLatent> ShapeEncoder::encode(const ovoxel::VoxelTable& dual_grid) const {
+  return guarded("shape", [&]() -> Result<dataset::StructuredLatent> {
     ESP_ASSIGN(const at::Tensor vertices, bytes_of(dual_grid, "vertices", 3));
     ESP_ASSIGN(const at::Tensor intersected, bytes_of(dual_grid, "intersected", 1));
     ESP_ASSIGN(const nn::SparseTensor voxels,
                nn::SparseTensor::create(nn::dual_grid_channels(vertices, intersected), coords_of(dual_grid), 1));
     const nn::SparseTensor mean = network_->encoder->forward(voxels).mean;
-    dataset::ShapeLatent latent;
+    dataset::StructuredLatent latent;
     ESP_ASSIGN(latent.feats, finite_values(mean.feats));
     ESP_ASSIGN(latent.coords, cell_bytes(mean.coords));
     latent.channels = static_cast<int>(mean.feats.size(1));

@@ -49,7 +49,7 @@ class StructureEncoder {
   Checkpoint checkpoint_;
 };
 
-// Encodes flexible dual grids for the geometry stage: dataset::kVoxelsPerShapeCell voxels per side become one latent
+// Encodes flexible dual grids for the geometry stage: dataset::kVoxelsPerCell voxels per side become one latent
 // cell. Thread-safe.
 class ShapeEncoder {
  public:
@@ -61,7 +61,7 @@ class ShapeEncoder {
 
   // A dual grid as ovoxel::pack_dual_grid() gives it, with fewer than 4096 voxels per side. The cells come in ascending
   // (x, y, z) order. Errors as StructureEncoder::encode; INVALID_ARGUMENT: not such a grid.
-  Result<dataset::ShapeLatent> encode(const ovoxel::VoxelTable& dual_grid) const;
+  Result<dataset::StructuredLatent> encode(const ovoxel::VoxelTable& dual_grid) const;
 
   // Roughly what encoding takes for each voxel at its peak.
   uint64_t bytes_per_voxel() const;

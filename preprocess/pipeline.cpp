@@ -75,7 +75,7 @@ Result<Plan> make_plan(const PreprocessConfig& config) {
   ObjectSettings& settings = plan.settings;
   ESP_ASSIGN(settings.voxel_resolution, scaled(kTopTier, base));
   ESP_ASSIGN(settings.ss_resolution, scaled(kOccupancySide, base));
-  ESP_ASSIGN(const int shape_cells, scaled(config.resolution / dataset::kVoxelsPerShapeCell, base));
+  ESP_ASSIGN(const int shape_cells, scaled(config.resolution / dataset::kVoxelsPerCell, base));
   ESP_ASSIGN(plan.encoders, Encoders::load(base));
   plan.base_name = base.name();
   plan.grid_scale = base.grid_scale();
@@ -87,8 +87,8 @@ Result<Plan> make_plan(const PreprocessConfig& config) {
   settings.render_size = config.render_resolution > 0 ? config.render_resolution : settings.voxel_resolution;
   settings.render_samples = config.render_samples;
   settings.seed = config.seed;
-  settings.shape_resolution = shape_cells * dataset::kVoxelsPerShapeCell;
-  settings.max_shape_tokens = dataset::max_shape_tokens(config.resolution);
+  settings.shape_resolution = shape_cells * dataset::kVoxelsPerCell;
+  settings.max_shape_tokens = dataset::max_latent_tokens(config.resolution);
   settings.voxelizer.version = ESP_VERSION;
   settings.latent_folder =
       dataset::ss_latent_folder(plan.encoders.structure->checkpoint().name, settings.ss_resolution);

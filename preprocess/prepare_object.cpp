@@ -141,7 +141,7 @@ class Preparation {
 
   Status encode_shape() {
     const int side = settings_.shape_resolution;
-    const auto cells = ovoxel::occupancy(dual_grid_->voxels, side, side / dataset::kVoxelsPerShapeCell);
+    const auto cells = ovoxel::occupancy(dual_grid_->voxels, side, side / dataset::kVoxelsPerCell);
     if (!cells.ok()) return coded(cells.status(), "VOXELIZE_FAILED");
     const int64_t tokens = std::count(cells->begin(), cells->end(), uint8_t{1});
     record_.tokens["shape"] = tokens;
@@ -149,7 +149,7 @@ class Preparation {
       return absl::InvalidArgumentError(absl::StrCat("TOO_MANY_TOKENS: the surface touches ", tokens,
                                                      " cells of the shape latent; at most ", settings_.max_shape_tokens,
                                                      " can be trained on"));
-    ESP_ASSIGN(const dataset::ShapeLatent latent, encoders_.shape->encode(*dual_grid_));
+    ESP_ASSIGN(const dataset::StructuredLatent latent, encoders_.shape->encode(*dual_grid_));
     ESP_ASSIGN(const std::string npz, cells_npz(latent.coords, latent.feats));
     ESP_TRY(write(npz_path(settings_.shape_folder), npz));
     record_.stages["geometry"] = "ok";

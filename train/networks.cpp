@@ -42,7 +42,7 @@ Result<Networks> load_networks(const nn::BaseModel& base, const Stage& stage, co
 
 LatentForm latent_form(const nn::BaseModel& base, const Stage& stage, int resolution, const nn::FlowConfig& denoiser) {
   if (stage.latent == LatentKind::kDense) return {stage.latent, denoiser.in_channels, denoiser.resolution, {}};
-  const double cells = resolution * base.grid_scale() / dataset::kVoxelsPerShapeCell;
+  const double cells = resolution * base.grid_scale() / dataset::kVoxelsPerCell;
   return {stage.latent, denoiser.in_channels, std::lround(cells), base.shape_slat_normalization()};
 }
 

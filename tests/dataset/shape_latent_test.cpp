@@ -125,7 +125,7 @@ TEST_F(ShapeLatents, NeedAResolutionThatDividesIntoCells) {
   const auto data = opened();
   ASSERT_TRUE(data.ok()) << data.status();
   EXPECT_EQ(data->objects()[0].shape_tokens, 0);
-  EXPECT_THAT(data->warnings(), ElementsAre(HasSubstr("give no grid of shape latents")));
+  EXPECT_THAT(data->warnings(), ElementsAre(HasSubstr("give no grid of structured latents")));
 }
 
 TEST_F(ShapeLatents, HaveTheTableTheReferenceFiltersBy) {
@@ -164,7 +164,7 @@ TEST(ShapeLatentFile, IsRefusedUnlessItIsExactlyThat) {
   const std::vector<float> feats = {1, 2, 3, 4};
   const Array good_coords = make_array(std::span(coords), {2, 3}), good_feats = make_array(std::span(feats), {2, 2});
   const auto refusal = [](const std::map<std::string, Array>& arrays, int64_t max_tokens = 10) {
-    return std::string(parse_shape_latent(*write_npz(arrays), kShapeGrid, max_tokens).status().message());
+    return std::string(parse_structured_latent(*write_npz(arrays), kShapeGrid, max_tokens).status().message());
   };
   EXPECT_EQ(refusal({{"coords", good_coords}, {"feats", good_feats}}), "");
   EXPECT_THAT(refusal({{"feats", good_feats}}), HasSubstr("no array \"coords\""));
@@ -189,7 +189,7 @@ TEST(ShapeLatentFile, IsRefusedUnlessItIsExactlyThat) {
     EXPECT_THAT(refusal({{"coords", good_coords}, {"feats", make_array(std::span(values), {2, 2})}}),
                 HasSubstr("not finite"));
   }
-  EXPECT_FALSE(parse_shape_latent("not a zip", kShapeGrid, 10).ok());
+  EXPECT_FALSE(parse_structured_latent("not a zip", kShapeGrid, 10).ok());
 }
 
 TEST(ShapeGrid, IsASixteenthOfTheTiersVoxels) {
@@ -197,7 +197,7 @@ TEST(ShapeGrid, IsASixteenthOfTheTiersVoxels) {
     Manifest manifest;
     manifest.resolution = resolution;
     manifest.grid_scale = scale;
-    return shape_grid(manifest);
+    return latent_grid(manifest);
   };
   EXPECT_EQ(side(512, 1), 32);
   EXPECT_EQ(side(1024, 1), 64);

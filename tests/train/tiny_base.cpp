@@ -184,7 +184,7 @@ class DatasetMaker {
     } else if (form_.shape_channels > 0) {
       object.stages["geometry"] = "ok";
       add_file(object, absl::StrCat(manifest_.folders["shape_latent"], "/", object.sha256, ".npz"),
-               shape_latent(form_, dataset::shape_grid(manifest_), index));
+               shape_latent(form_, dataset::latent_grid(manifest_), index));
     }
     for (int view = 0; view < form_.views; ++view) {
       add_file(object, absl::StrCat("renders_cond/", object.sha256, "/", dataset::view_name(view)),
