@@ -1,11 +1,12 @@
 #include "nn/layers/split_qkv.h"
 
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
 
 #include <algorithm>
 #include <cmath>
+
+#include "nn/layers/parallel.h"
 
 namespace espalier::nn {
 namespace {
@@ -74,7 +75,7 @@ template <class Visit>
 void for_each_head(const Shape& shape, const at::Tensor& gammas, const at::Tensor& phases, const Visit& visit) {
   const auto* gamma = gammas.const_data_ptr<float>();  // [2, H, d]
   const auto* phase = reinterpret_cast<const float*>(phases.const_data_ptr<c10::complex<float>>());
-  at::parallel_for(0, shape.rows, 64, [&](int64_t begin, int64_t end) {
+  parallel_for(shape.rows, 64, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       for (int64_t part = 0; part < 2; ++part) {
         for (int64_t h = 0; h < shape.heads; ++h) {

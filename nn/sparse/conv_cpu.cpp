@@ -1,6 +1,5 @@
 #include "nn/sparse/conv_cpu.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/native/CPUBlas.h>
 #include <torch/types.h>
 
@@ -8,6 +7,8 @@
 #include <array>
 #include <cstring>
 #include <vector>
+
+#include "nn/layers/parallel.h"
 
 namespace espalier::nn {
 namespace {
@@ -160,7 +161,7 @@ template <class Convolution>
 void run_blocks(const at::Tensor& feats, const at::Tensor& map, const at::Tensor& panels, at::Tensor& out) {
   const int64_t rows = out.size(0), channels = out.size(1);
   float* to = out.mutable_data_ptr<float>();
-  at::parallel_for(0, (rows + kBlockRows - 1) / kBlockRows, 1, [&](int64_t first, int64_t last) {
+  parallel_for((rows + kBlockRows - 1) / kBlockRows, 1, [&](int64_t first, int64_t last) {
     Convolution convolution(feats, panels, channels);
     for (int64_t begin = first * kBlockRows; begin < std::min(rows, last * kBlockRows); begin += kBlockRows) {
       convolution.run(map.const_data_ptr<int32_t>() + begin * kKernelOffsets, std::min(kBlockRows, rows - begin),
@@ -230,7 +231,7 @@ at::Tensor convolve_cpu(const at::Tensor& feats, const at::Tensor& map, const at
 at::Tensor weight_gradient_cpu(const at::Tensor& grad, const at::Tensor& feats, const at::Tensor& map) {
   const at::Tensor sum = torch::zeros({kKernelOffsets, grad.size(1), feats.size(1)}, grad.options());
   const int64_t size = grad.size(1) * feats.size(1);
-  at::parallel_for(0, kKernelOffsets, 1, [&](int64_t first, int64_t last) {
+  parallel_for(kKernelOffsets, 1, [&](int64_t first, int64_t last) {
     OuterProducts products(grad, feats);
     for (int64_t v = first; v < last; ++v) {
       products.add(map.const_data_ptr<int32_t>(), v, sum.mutable_data_ptr<float>() + v * size);

@@ -1,10 +1,10 @@
-#include <ATen/Parallel.h>
 #include <torch/types.h>
 
 #include <algorithm>
 #include <array>
 #include <vector>
 
+#include "nn/layers/parallel.h"
 #include "nn/sparse/conv_cuda.h"
 #include "nn/sparse/ops.h"
 
@@ -116,7 +116,7 @@ at::Tensor make_map(const SparseTensor& x) {
   const CellTable table(coords, rows);
   const at::Tensor map = torch::empty({rows, kOffsets}, at::kInt);
   int32_t* out = map.mutable_data_ptr<int32_t>();
-  at::parallel_for(0, rows, kRowGrain, [&](int64_t begin, int64_t end) {
+  parallel_for(rows, kRowGrain, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       const Neighbourhood around(table, coords + 4 * t);
       for (int v = 0; v < kOffsets; ++v) out[kOffsets * t + v] = around.row(v / 9 - 1, v / 3 % 3 - 1, v % 3 - 1);
