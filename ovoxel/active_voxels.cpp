@@ -1,6 +1,6 @@
 #include "ovoxel/active_voxels.h"
 
-#include "ovoxel/parallel.h"
+#include "common/parallel.h"
 #include "ovoxel/scan.h"
 
 namespace espalier::ovoxel {
@@ -30,10 +30,10 @@ Result<std::vector<Voxel>> active_voxels(std::span<const mesh::Vec3> positions,
   ESP_TRY(internal::check_input(positions, triangles, grid));
   const auto relative = internal::relative_positions(positions, grid);
   const internal::Partition parts = internal::partition(relative, triangles, grid);
-  const int workers = internal::worker_count(threads, parts.slabs.size());
+  const int workers = worker_count(threads, parts.slabs.size());
   std::vector<SlabTable> tables(static_cast<size_t>(workers), SlabTable(grid));
   std::vector<std::vector<Voxel>> found(parts.slabs.size());
-  internal::parallel_for(parts.slabs.size(), workers, [&](size_t s, int worker) {
+  parallel_for(parts.slabs.size(), workers, [&](size_t s, int worker) {
     SlabTable& table = tables[static_cast<size_t>(worker)];
     table.start(parts.slabs[s]);
     Collector collector(table);

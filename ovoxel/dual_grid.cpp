@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/parallel.h"
 #include "ovoxel/box_minimizer.h"
 #include "ovoxel/face_cells.h"
-#include "ovoxel/parallel.h"
 #include "ovoxel/quadric.h"
 #include "ovoxel/scan.h"
 
@@ -248,7 +248,7 @@ DualGrid joined(const std::vector<DualGrid>& parts, int workers) {
   out.voxels.resize(total);
   out.dual_vertices.resize(total);
   out.intersected.resize(total);
-  internal::parallel_for(parts.size(), workers, [&](size_t s, int) {
+  parallel_for(parts.size(), workers, [&](size_t s, int) {
     const auto offset = static_cast<ptrdiff_t>(begin[s]);
     std::copy(parts[s].voxels.begin(), parts[s].voxels.end(), out.voxels.begin() + offset);
     std::copy(parts[s].dual_vertices.begin(), parts[s].dual_vertices.end(), out.dual_vertices.begin() + offset);
@@ -277,15 +277,15 @@ Result<DualGrid> dual_grid(std::span<const mesh::Vec3> positions, std::span<cons
   ESP_TRY(check_extent(relative, grid));
   internal::Partition parts;
   std::vector<Edge> edges;
-  internal::parallel_for(2, internal::worker_count(options.threads, 2), [&](size_t task, int) {
+  parallel_for(2, worker_count(options.threads, 2), [&](size_t task, int) {
     if (task == 0) parts = internal::partition(relative, triangles, grid);
     if (task == 1 && options.boundary_weight > 0) edges = boundary_edges(triangles, positions.size());
   });
-  const int workers = internal::worker_count(options.threads, parts.slabs.size());
+  const int workers = worker_count(options.threads, parts.slabs.size());
   std::vector<SlabConverter> converters(static_cast<size_t>(workers),
                                         SlabConverter(relative, triangles, grid, options, edges));
   std::vector<DualGrid> found(parts.slabs.size());
-  internal::parallel_for(parts.slabs.size(), workers, [&](size_t s, int worker) {
+  parallel_for(parts.slabs.size(), workers, [&](size_t s, int worker) {
     found[s] = converters[static_cast<size_t>(worker)].convert(parts.slabs[s], parts.triangles[s]);
   });
   return joined(found, workers);

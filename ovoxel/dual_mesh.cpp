@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "common/parallel.h"
 #include "ovoxel/edge_cells.h"
-#include "ovoxel/parallel.h"
 #include "ovoxel/voxel_index.h"
 
 namespace espalier::ovoxel {
@@ -79,7 +79,7 @@ void add_quads(const DualGridView& dual, const VoxelIndex& index, size_t i, std:
 std::vector<std::vector<Quad>> quads_of(const DualGridView& dual, const VoxelIndex& index, int threads) {
   const size_t count = dual.voxels.size(), tasks = (count + kVoxelsPerTask - 1) / kVoxelsPerTask;
   std::vector<std::vector<Quad>> out(tasks);
-  internal::parallel_for(tasks, internal::worker_count(threads, tasks), [&](size_t task, int) {
+  parallel_for(tasks, worker_count(threads, tasks), [&](size_t task, int) {
     const size_t begin = task * kVoxelsPerTask, end = std::min(begin + kVoxelsPerTask, count);
     for (size_t i = begin; i < end; ++i) add_quads(dual, index, i, out[task]);
   });

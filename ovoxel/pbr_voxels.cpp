@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ovoxel/parallel.h"
+#include "common/parallel.h"
 #include "ovoxel/scan.h"
 #include "ovoxel/texture_layer.h"
 
@@ -313,10 +313,10 @@ Result<VoxelTable> pbr_voxels(const mesh::Scene& scene, int32_t resolution, cons
   ESP_ASSIGN(const auto textures, internal::texture_layers(scene, used, options.max_texels, options.threads));
   const std::vector<Shade> shades = shades_of(scene, textures);
   const internal::Partition parts = internal::partition(soup.positions, soup.triangles, grid);
-  const int workers = internal::worker_count(options.threads, parts.slabs.size());
+  const int workers = worker_count(options.threads, parts.slabs.size());
   std::vector<SlabShader> shaders(static_cast<size_t>(workers), SlabShader(soup, shades, grid));
   std::vector<VoxelTable> found(parts.slabs.size());
-  internal::parallel_for(parts.slabs.size(), workers, [&](size_t s, int worker) {
+  parallel_for(parts.slabs.size(), workers, [&](size_t s, int worker) {
     found[s] = shaders[static_cast<size_t>(worker)].convert(parts.slabs[s], parts.triangles[s]);
   });
   return joined(found);

@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "common/parallel.h"
 #include "ovoxel/edge_cells.h"
-#include "ovoxel/parallel.h"
 #include "ovoxel/voxel_index.h"
 
 namespace espalier::ovoxel {
@@ -50,7 +50,7 @@ class Distances {
   std::vector<float> of(size_t count, const Position& position) const {
     std::vector<float> out(count);
     const size_t tasks = (count + kPointsPerTask - 1) / kPointsPerTask;
-    internal::parallel_for(tasks, internal::worker_count(threads_, tasks), [&](size_t task, int) {
+    parallel_for(tasks, worker_count(threads_, tasks), [&](size_t task, int) {
       const size_t end = std::min(count, (task + 1) * kPointsPerTask);
       for (size_t i = task * kPointsPerTask; i < end; ++i) out[i] = surface_.find(position(i)).distance;
     });

@@ -5,8 +5,8 @@
 #include <map>
 #include <optional>
 
+#include "common/parallel.h"
 #include "image/resample.h"
-#include "ovoxel/parallel.h"
 
 namespace espalier::ovoxel::internal {
 namespace {

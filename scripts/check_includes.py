@@ -17,18 +17,19 @@ ALLOWED = {
     "archive": {"common"},
     "mesh": {"common", "image"},
     "ovoxel": {"common", "image", "mesh"},
+    "bake": {"common", "image", "mesh", "ovoxel"},
     "dataset": {"common", "archive"},
     "render": {"common", "image", "mesh"},
     "nn": {"common"},
     "preprocess": {"common", "archive", "dataset", "image", "mesh", "ovoxel", "render", "nn"},
     "train": {"common", "dataset", "image", "nn"},
-    "infer": {"common", "dataset", "image", "mesh", "ovoxel", "nn"},
+    "infer": {"common", "bake", "dataset", "image", "mesh", "ovoxel", "nn"},
     "infer/server": {"common", "rpc", "infer"},
     "infer/program": {"common", "rpc", "infer", "infer/server"},
     "nano": {"common", "archive", "dataset", "image", "mesh", "ovoxel", "render", "nn", "preprocess", "train", "infer"},
     "coordinator": {"common", "rpc", "billing"},
     "worker": {"common", "process", "rpc"},
-    "client": {"common", "process", "rpc", "billing", "archive", "dataset"},
+    "client": {"common", "process", "rpc", "billing", "archive", "dataset", "image", "mesh", "render"},
 }
 
 # External header pattern -> folders (or files) that may include it. Tests and benchmarks may include anything.

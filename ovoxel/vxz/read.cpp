@@ -2,8 +2,8 @@
 #include <atomic>
 
 #include "absl/strings/str_cat.h"
+#include "common/parallel.h"
 #include "ovoxel/curve.h"
-#include "ovoxel/parallel.h"
 #include "ovoxel/vxz.h"
 #include "ovoxel/vxz/header.h"
 #include "ovoxel/vxz/octree.h"
@@ -142,7 +142,7 @@ Result<VoxelTable> decode(std::string_view bytes, const VxzLimits& limits, int t
   const ChunkReader reader(header, parts.binary);
   std::vector<Result<DecodedChunk>> chunks(header.chunks.size(), absl::CancelledError());
   std::atomic<uint64_t> voxels{0};
-  internal::parallel_for(chunks.size(), internal::worker_count(threads, chunks.size()), [&](size_t c, int) {
+  parallel_for(chunks.size(), worker_count(threads, chunks.size()), [&](size_t c, int) {
     if (voxels > header.voxels) return;
     chunks[c] = reader.read(c);
     // A chunk that cannot be read counts as too many: the others need not be tried.

@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/parallel.h"
 #include "ovoxel/curve.h"
-#include "ovoxel/parallel.h"
 #include "ovoxel/voxel_index.h"
 #include "ovoxel/vxz.h"
 #include "ovoxel/vxz/header.h"
@@ -169,8 +169,8 @@ Result<std::string> encode_vxz(const VoxelTable& table, const VxzOptions& option
   const auto parts = by_chunk(places);
   const ChunkWriter writer(table, header);
   std::vector<Result<EncodedChunk>> chunks(parts.size(), absl::UnknownError("not written"));
-  internal::parallel_for(parts.size(), internal::worker_count(options.threads, parts.size()),
-                         [&](size_t c, int) { chunks[c] = writer.write(parts[c]); });
+  parallel_for(parts.size(), worker_count(options.threads, parts.size()),
+               [&](size_t c, int) { chunks[c] = writer.write(parts[c]); });
   return assembled(std::move(header), std::move(chunks));
 }
 

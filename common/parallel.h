@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <functional>
 
-namespace espalier::ovoxel::internal {
+namespace espalier {
 
 // Threads to use for `tasks` pieces of work; `threads` 0: one per core.
 int worker_count(int threads, size_t tasks);
@@ -12,4 +12,4 @@ int worker_count(int threads, size_t tasks);
 // end in any; a worker has one task at a time. `work` must not throw.
 void parallel_for(size_t tasks, int workers, const std::function<void(size_t task, int worker)>& work);
 
-}  // namespace espalier::ovoxel::internal
+}  // namespace espalier

@@ -1,11 +1,11 @@
-#include "ovoxel/parallel.h"
+#include "common/parallel.h"
 
 #include <algorithm>
 #include <atomic>
 #include <thread>
 #include <vector>
 
-namespace espalier::ovoxel::internal {
+namespace espalier {
 
 int worker_count(int threads, size_t tasks) {
   const int wanted = threads > 0 ? threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
@@ -23,4 +23,4 @@ void parallel_for(size_t tasks, int workers, const std::function<void(size_t tas
   for (std::thread& thread : threads) thread.join();
 }
 
-}  // namespace espalier::ovoxel::internal
+}  // namespace espalier
