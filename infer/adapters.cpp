@@ -3,6 +3,7 @@
 #include <torch/types.h>
 
 #include "absl/strings/str_cat.h"
+#include "infer/plan.h"
 #include "nn/lora/adapter_file.h"
 
 namespace espalier::infer {
@@ -10,17 +11,28 @@ namespace {
 
 constexpr const char* kStructure = "sparse_structure";
 constexpr const char* kGeometry = "geometry";
+constexpr const char* kTexture = "texture";
 
 // Where an adapter goes: one run of one network.
 struct Place {
   std::vector<LoadedAdapter> RequestAdapters::*list;
   std::string denoiser;
   int tier = 0;  // 0: the structure's network
+
+  std::string network() const {
+    if (denoiser == kStructure) return "sparse_structure_flow_model";
+    return denoiser == kGeometry ? shape_flow_key(tier) : texture_flow_key(tier);
+  }
 };
+
+Status only_geometry(const char* denoiser) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("low_resolution is for geometry adapters; this one is for ", denoiser));
+}
 
 Result<Place> structure_place(const AdapterUse& use) {
   if (!use.low_resolution) return Place{&RequestAdapters::structure, kStructure, 0};
-  return absl::InvalidArgumentError("low_resolution is for geometry adapters; this one is for sparse_structure");
+  return only_geometry(kStructure);
 }
 
 Result<Place> geometry_place(const AdapterUse& use, const nn::AdapterInfo& info, const Pipeline& pipeline) {
@@ -39,8 +51,23 @@ Result<Place> geometry_place(const AdapterUse& use, const nn::AdapterInfo& info,
   return Place{use.low_resolution ? &RequestAdapters::shape_low : &RequestAdapters::shape, kGeometry, tier};
 }
 
-Result<Place> place_of(const AdapterUse& use, const nn::AdapterInfo& info, const Pipeline* pipeline) {
+Result<Place> texture_place(const AdapterUse& use, const nn::AdapterInfo& info, const Pipeline* pipeline,
+                            bool textured) {
+  if (use.low_resolution) return only_geometry(kTexture);
+  if (pipeline == nullptr || !textured) {
+    return absl::InvalidArgumentError("the adapter is for texture, but this request generates none");
+  }
+  if (info.resolution != 0 && info.resolution != pipeline->tier) {
+    return absl::InvalidArgumentError(absl::StrCat("the adapter was trained at ", info.resolution,
+                                                   ", but the texture of pipeline ", std::string(pipeline->name),
+                                                   " comes from the network of ", pipeline->tier));
+  }
+  return Place{&RequestAdapters::texture, kTexture, pipeline->tier};
+}
+
+Result<Place> place_of(const AdapterUse& use, const nn::AdapterInfo& info, const Pipeline* pipeline, bool textured) {
   if (info.denoiser == kStructure) return structure_place(use);
+  if (info.denoiser == kTexture) return texture_place(use, info, pipeline, textured);
   if (info.denoiser == kGeometry && pipeline != nullptr) return geometry_place(use, info, *pipeline);
   if (info.denoiser == kGeometry) {
     return absl::InvalidArgumentError("the adapter is for geometry, but this request ends with the sparse structure");
@@ -55,19 +82,24 @@ Result<Place> place_of(const AdapterUse& use, const nn::AdapterInfo& info, const
       "the file does not say which denoiser it is for; its header must have espalier.denoiser");
 }
 
-Result<LoadedAdapter> read_one(const AdapterUse& use, const Place& place, const nn::AdapterInfo& info,
-                               Networks& networks) {
-  nn::AdapterSlot slot{place.denoiser, place.tier, ""};
-  if (!info.base_sha256.empty()) {
-    ESP_ASSIGN(slot.base_sha256,
-               networks.digest(place.tier == 0 ? "sparse_structure_flow_model" : shape_flow_key(place.tier)));
-  }
+Result<nn::AdapterFile> read_for(const AdapterUse& use, const Place& place, const nn::AdapterSlot& slot,
+                                 Networks& networks) {
   const auto read = [&](const auto& network) -> Result<nn::AdapterFile> {
     ESP_TRY(network.status());
     return nn::read_adapter(use.file, (*network)->lora_targets(), slot);
   };
-  ESP_ASSIGN(nn::AdapterFile file,
-             place.tier == 0 ? read(networks.structure_flow.shapes()) : read(networks.shape_flow(place.tier).shapes()));
+  if (place.denoiser == kStructure) return read(networks.structure_flow.shapes());
+  return read(place.denoiser == kGeometry ? networks.shape_flow(place.tier).shapes()
+                                          : networks.texture_flow(place.tier).shapes());
+}
+
+Result<LoadedAdapter> read_one(const AdapterUse& use, const Place& place, const nn::AdapterInfo& info,
+                               Networks& networks) {
+  nn::AdapterSlot slot{place.denoiser, place.tier, ""};
+  if (!info.base_sha256.empty()) {
+    ESP_ASSIGN(slot.base_sha256, networks.digest(place.network()));
+  }
+  ESP_ASSIGN(nn::AdapterFile file, read_for(use, place, slot, networks));
   for (auto& [module, pair] : file.adapter.modules) {
     pair.a = pair.a.to(networks.device());
     pair.b = pair.b.to(networks.device());
@@ -75,9 +107,10 @@ Result<LoadedAdapter> read_one(const AdapterUse& use, const Place& place, const 
   return LoadedAdapter{std::move(file.adapter), use.scale};
 }
 
-Status add_adapter(const AdapterUse& use, const Pipeline* pipeline, Networks& networks, RequestAdapters& out) {
+Status add_adapter(const AdapterUse& use, const Pipeline* pipeline, bool textured, Networks& networks,
+                   RequestAdapters& out) {
   ESP_ASSIGN(const nn::AdapterInfo info, nn::read_adapter_info(use.file));
-  ESP_ASSIGN(const Place place, place_of(use, info, pipeline));
+  ESP_ASSIGN(const Place place, place_of(use, info, pipeline, textured));
   ESP_ASSIGN(LoadedAdapter adapter, read_one(use, place, info, networks));
   (out.*place.list).push_back(std::move(adapter));
   return absl::OkStatus();
@@ -87,10 +120,11 @@ Status add_adapter(const AdapterUse& use, const Pipeline* pipeline, Networks& ne
 
 RequestAdapters read_adapters(const GenerateRequest& request, const Pipeline* pipeline, Networks& networks,
                               std::vector<Fault>& faults) {
+  const bool textured = pipeline != nullptr && wants_texture(request, *pipeline, networks);
   RequestAdapters out;
   for (size_t i = 0; i < std::min(request.adapters.size(), kMaxAdapters); ++i) {
     if (request.adapters[i].file.empty() && !faults.empty()) continue;
-    const Status status = add_adapter(request.adapters[i], pipeline, networks, out);
+    const Status status = add_adapter(request.adapters[i], pipeline, textured, networks, out);
     if (!status.ok()) faults.push_back({absl::StrCat("adapters[", i, "]"), std::string(status.message())});
   }
   return out;

@@ -16,7 +16,7 @@ struct LoadedAdapter {
 
 // The adapters of a request by the network run that they act on.
 struct RequestAdapters {
-  std::vector<LoadedAdapter> structure, shape_low, shape;
+  std::vector<LoadedAdapter> structure, shape_low, shape, texture;
 };
 
 // Reads each adapter and checks it against the network it is for: a file says itself for which denoiser, tier and base

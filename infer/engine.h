@@ -28,8 +28,8 @@ struct EngineOptions {
 
 struct GenerateHooks {
   std::function<void(uint64_t seed)> started;  // once, after every check and before any work
-  // `stage` is condition, sparse_structure, shape_low (of a cascade), shape, decode or mesh; network evaluations,
-  // images or samples done of all in this stage.
+  // `stage` is condition, sparse_structure, shape_low (of a cascade), shape, texture, decode or mesh; network
+  // evaluations, images or samples done of all in this stage.
   std::function<void(std::string_view stage, int done, int total)> progress;
   std::stop_token stop;  // looked at before every network evaluation and between the stages
 };
@@ -63,13 +63,15 @@ struct GeneratedAssets {
   std::string pipeline;          // empty without a shape
   int resolution = 0;            // reached, as in the request: lower than asked for when there were too many tokens
   int structure_resolution = 0;  // cells per side that `voxels` count in
-  SamplerParams sparse_structure, shape;
+  bool textured = false;
+  SamplerParams sparse_structure, shape, texture;
   std::vector<std::pair<std::string, double>> seconds;  // stage, wall time; in the order they ran
   std::vector<std::string> warnings;                    // for people
 };
 
-// Image to 3D on one base model, with optional adapters: foreground, image features, sparse structure, shape, mesh,
-// files. A base without networks for the shape gives the surface of the structure.
+// Image to 3D on one base model, with optional adapters: foreground, image features, sparse structure, shape, texture,
+// mesh, files. A base without networks for the texture gives the bare shape, one without networks for the shape the
+// surface of the structure.
 //
 // open() checks all networks and loads those that stay. generate() may be called from any thread; calls are checked at
 // once and then run one after another in order of arrival. The base's weights are never changed: adapters are separate

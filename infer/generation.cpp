@@ -6,9 +6,11 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "infer/decode.h"
 #include "infer/object.h"
 #include "infer/shape.h"
 #include "infer/structure.h"
+#include "infer/texture.h"
 
 namespace espalier::infer {
 namespace {
@@ -55,9 +57,11 @@ class Generation {
   Result<at::Tensor> structure_logits(const at::Tensor& condition, const Noise& noise);
   Result<ShapeLatent> shape_latent(const at::Tensor& logits, const std::map<int, at::Tensor>& conditions,
                                    const Noise& noise);
-  Result<std::vector<DecodedShape>> decode(const ShapeLatent& latent);
+  Result<nn::SparseTensor> texture_latent(const ShapeLatent& shape, const at::Tensor& condition, const Noise& noise);
+  Result<std::vector<DecodedShape>> shapes(const at::Tensor& logits, std::map<int, at::Tensor> conditions,
+                                           const Noise& noise);
   Status make_samples(const at::Tensor& logits, const std::vector<DecodedShape>& shapes);
-  Result<GeneratedSample> make_sample(std::vector<ovoxel::Voxel> cells, const DecodedShape* shape);
+  Status finish_sample(const DecodedShape* shape, GeneratedSample& sample) const;
   void note_resolution(const ShapeLatent& latent);
 
   const GenerateRequest& request_;
@@ -66,6 +70,7 @@ class Generation {
   int64_t token_limit_;
   StageHooks hooks_;
   GeneratedAssets assets_;
+  Stopwatch watch_;
 };
 
 Result<at::Tensor> Generation::structure_logits(const at::Tensor& condition, const Noise& noise) {
@@ -97,21 +102,42 @@ Result<ShapeLatent> Generation::shape_latent(const at::Tensor& logits, const std
                       plan_.adapters, noise, hooks_);
 }
 
-Result<std::vector<DecodedShape>> Generation::decode(const ShapeLatent& latent) {
-  ESP_ASSIGN(const auto decoder, networks_.shape_decoder.get());
-  std::vector<DecodedShape> shapes;
-  for (int i = 0; i < request_.samples; ++i) {
-    ESP_TRY(hooks_.check_stop());
-    ESP_ASSIGN(shapes.emplace_back(), decode_shape(*decoder, latent, i));
-    if (hooks_.progress) hooks_.progress("decode", i + 1, request_.samples);
+Result<nn::SparseTensor> Generation::texture_latent(const ShapeLatent& shape, const at::Tensor& condition,
+                                                    const Noise& noise) {
+  const nn::BaseModel& base = networks_.base();
+  ESP_ASSIGN(const auto flow, networks_.texture_flow(plan_.pipeline->tier).get());
+  return sample_texture(
+      *flow, shape.cells, condition,
+      {request_.samples, plan_.texture, base.shape_slat_normalization(), base.tex_slat_normalization()},
+      plan_.adapters.texture, noise, hooks_);
+}
+
+// Everything that comes after the structure, up to the decoded grids.
+Result<std::vector<DecodedShape>> Generation::shapes(const at::Tensor& logits, std::map<int, at::Tensor> conditions,
+                                                     const Noise& noise) {
+  Latents latents;
+  ESP_ASSIGN(latents.shape, shape_latent(logits, conditions, noise));
+  note_resolution(latents.shape);
+  watch_.lap("shape");
+  if (plan_.textured) {
+    ESP_ASSIGN(latents.texture, texture_latent(latents.shape, conditions.at(plan_.pipeline->tier), noise));
+    watch_.lap("texture");
   }
-  return shapes;
+  conditions.clear();  // decoding is where memory peaks
+  ESP_ASSIGN(auto decoded, decode(latents, networks_, hooks_));
+  watch_.lap("decode");
+  return decoded;
 }
 
 void Generation::note_resolution(const ShapeLatent& latent) {
   assets_.pipeline = std::string(plan_.pipeline->name);
   assets_.representation = Representation::kDualGrid;
   assets_.shape = plan_.shape;
+  assets_.texture = plan_.texture;
+  assets_.textured = plan_.textured;
+  for (size_t i = 0; i < assets_.samples.size(); ++i) {
+    assets_.samples[i].shape_tokens = latent.cells.offsets[i + 1] - latent.cells.offsets[i];
+  }
   assets_.resolution =
       static_cast<int>(std::lround(static_cast<double>(latent.voxels) / networks_.base().grid_scale()));
   const int64_t tokens = latent.cells.rows();
@@ -125,40 +151,39 @@ void Generation::note_resolution(const ShapeLatent& latent) {
   }
 }
 
-Result<GeneratedSample> Generation::make_sample(std::vector<ovoxel::Voxel> cells, const DecodedShape* shape) {
-  if (cells.empty()) {
+Status Generation::finish_sample(const DecodedShape* shape, GeneratedSample& sample) const {
+  if (sample.voxels.empty()) {
     return absl::FailedPreconditionError(
         "the model found no shape for this image and seed; try another seed, image or adapter scale");
   }
-  ESP_ASSIGN(const ObjectMesh object, shape != nullptr ? shape_mesh(*shape, request_)
-                                                       : structure_mesh(cells, assets_.structure_resolution, request_));
-  GeneratedSample sample;
+  ESP_ASSIGN(const ObjectMesh object,
+             shape != nullptr ? shape_mesh(*shape, request_)
+                              : structure_mesh(sample.voxels, assets_.structure_resolution, request_));
   for (const FileFormat format : request_.formats) {
-    ESP_ASSIGN(std::string bytes, file_of({object, cells, shape}, format));
+    ESP_ASSIGN(std::string bytes, file_of({object, sample.voxels, shape}, format));
     sample.files.push_back({format, std::move(bytes)});
   }
   sample.shape_voxels = shape != nullptr ? static_cast<int64_t>(shape->voxels.size()) : 0;
   sample.vertices = static_cast<int64_t>(object.mesh.positions.size());
   sample.triangles = static_cast<int64_t>(object.mesh.triangles.size());
   sample.holes_closed = static_cast<int64_t>(object.holes_closed);
-  sample.voxels = std::move(cells);
-  return sample;
+  return absl::OkStatus();
 }
 
 Status Generation::make_samples(const at::Tensor& logits, const std::vector<DecodedShape>& shapes) {
   const bool pooled = request_.pooled_structure && plan_.pipeline == nullptr && plan_.resolution == 512;
   assets_.structure_resolution = static_cast<int>(logits.size(2)) / (pooled ? kPooling : 1);
   auto cells = cells_by_sample(nn::occupied_coords(logits, assets_.structure_resolution), request_.samples);
-  for (int i = 0; i < request_.samples; ++i) {
+  for (size_t i = 0; i < cells.size(); ++i) {
     ESP_TRY(hooks_.check_stop());
-    const auto index = static_cast<size_t>(i);
-    ESP_ASSIGN(GeneratedSample sample, make_sample(std::move(cells[index]), shapes.empty() ? nullptr : &shapes[index]));
+    GeneratedSample& sample = assets_.samples[i];
+    sample.voxels = std::move(cells[i]);
+    ESP_TRY(finish_sample(shapes.empty() ? nullptr : &shapes[i], sample));
     if (sample.triangles > request_.decimation_target) {
       assets_.warnings.push_back(
           absl::StrCat("sample ", i, " keeps ", sample.triangles, " triangles: its topology allows no fewer"));
     }
-    assets_.samples.push_back(std::move(sample));
-    if (hooks_.progress) hooks_.progress("mesh", i + 1, request_.samples);
+    if (hooks_.progress) hooks_.progress("mesh", static_cast<int>(i) + 1, request_.samples);
   }
   return absl::OkStatus();
 }
@@ -166,31 +191,22 @@ Status Generation::make_samples(const at::Tensor& logits, const std::vector<Deco
 Result<GeneratedAssets> Generation::run(uint64_t seed) {
   const at::NoGradGuard no_gradients;
   const Noise noise = seeded_noise(seed);
-  Stopwatch watch;
   assets_.seed = seed;
   assets_.resolution = plan_.resolution;
   assets_.sparse_structure = plan_.structure;
+  assets_.samples.resize(static_cast<size_t>(request_.samples));
 
   ESP_ASSIGN(auto conditions, encode(plan_.images, networks_, hooks_));
-  watch.lap("condition");
+  watch_.lap("condition");
   ESP_ASSIGN(const at::Tensor logits, structure_logits(conditions.at(kStructureTier), noise));
-  watch.lap("sparse_structure");
-
-  std::vector<DecodedShape> shapes;
-  std::vector<int64_t> offsets;
+  watch_.lap("sparse_structure");
+  std::vector<DecodedShape> decoded;
   if (plan_.pipeline != nullptr) {
-    ESP_ASSIGN(const ShapeLatent latent, shape_latent(logits, conditions, noise));
-    conditions.clear();  // decoding is where memory peaks
-    note_resolution(latent);
-    offsets = latent.cells.offsets;
-    watch.lap("shape");
-    ESP_ASSIGN(shapes, decode(latent));
-    watch.lap("decode");
+    ESP_ASSIGN(decoded, shapes(logits, std::move(conditions), noise));
   }
-  ESP_TRY(make_samples(logits, shapes));
-  for (size_t i = 0; i + 1 < offsets.size(); ++i) assets_.samples[i].shape_tokens = offsets[i + 1] - offsets[i];
-  watch.lap("mesh");
-  assets_.seconds = std::move(watch.seconds);
+  ESP_TRY(make_samples(logits, decoded));
+  watch_.lap("mesh");
+  assets_.seconds = std::move(watch_.seconds);
   return std::move(assets_);
 }
 

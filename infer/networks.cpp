@@ -12,13 +12,14 @@ namespace {
 
 constexpr uintmax_t kResidentBytes = uintmax_t{2} << 30;  // of weight files, that "auto" keeps in memory
 constexpr int kTiers[] = {512, 1024};
-constexpr int64_t kLatentSplits = 4;  // of the shape decoder: 16 voxels per side of a latent cell
-constexpr int64_t kDualGridChannels = 7;
+constexpr int64_t kLatentSplits = 4;  // of the decoders: 16 voxels per side of a latent cell
+constexpr int64_t kDualGridChannels = 7, kMaterialChannels = 6;
 constexpr int kStructureSide = 64;
 
 constexpr const char* kStructureFlow = "sparse_structure_flow_model";
 constexpr const char* kStructureDecoder = "sparse_structure_decoder";
 constexpr const char* kShapeDecoder = "shape_slat_decoder";
+constexpr const char* kTextureDecoder = "tex_slat_decoder";
 
 Result<uintmax_t> bytes_of(const std::filesystem::path& file) {
   std::error_code error;
@@ -26,6 +27,8 @@ Result<uintmax_t> bytes_of(const std::filesystem::path& file) {
   if (error) return absl::NotFoundError(absl::StrCat(file.string(), ": ", error.message()));
   return size;
 }
+
+Status unfit(const std::string& what) { return absl::InvalidArgumentError("base model: " + what); }
 
 template <class Slot>
 Status keep_or_check(Slot& slot, bool keep) {
@@ -36,17 +39,22 @@ Status keep_or_check(Slot& slot, bool keep) {
 
 std::string shape_flow_key(int tier) { return absl::StrCat("shape_slat_flow_model_", tier); }
 
-void Networks::add_shape(const nn::LoadOptions& flow, const nn::LoadOptions& decoder) {
-  if (!base_.has_model(kShapeDecoder)) return;
+std::string texture_flow_key(int tier) { return absl::StrCat("tex_slat_flow_model_", tier); }
+
+Networks::FlowSlots Networks::flow_slots(std::string (*key)(int tier), const nn::LoadOptions& options) const {
+  FlowSlots slots;
   for (const int tier : kTiers) {
-    if (!base_.has_model(shape_flow_key(tier))) continue;
-    const auto load = [this, tier](const nn::LoadOptions& how) {
-      return nn::load_slat_flow(base_, shape_flow_key(tier), how);
+    if (!base_.has_model(key(tier))) continue;
+    const auto load = [this, name = key(tier)](const nn::LoadOptions& how) {
+      return nn::load_slat_flow(base_, name, how);
     };
-    shape_flows_[tier] = {load, flow};
+    slots[tier] = {load, options};
   }
-  shape_decoder = {[this](const nn::LoadOptions& how) { return nn::load_sc_decoder(base_, kShapeDecoder, how); },
-                   decoder};
+  return slots;
+}
+
+NetworkSlot<nn::ScVaeDecoder> Networks::decoder_slot(const char* key, const nn::LoadOptions& options) const {
+  return {[this, key](const nn::LoadOptions& how) { return nn::load_sc_decoder(base_, key, how); }, options};
 }
 
 Status Networks::decide_memory() {
@@ -58,7 +66,9 @@ Status Networks::decide_memory() {
   }
   std::vector<std::string> keys{kStructureFlow, kStructureDecoder};
   for (const auto& [tier, flow] : shape_flows_) keys.push_back(shape_flow_key(tier));
+  for (const auto& [tier, flow] : texture_flows_) keys.push_back(texture_flow_key(tier));
   if (has_shape()) keys.push_back(kShapeDecoder);
+  if (!texture_flows_.empty()) keys.push_back(kTextureDecoder);
   ESP_ASSIGN(const auto encoder_folder, base_.image_encoder_folder());
   ESP_ASSIGN(uintmax_t bytes, bytes_of(encoder_folder / "model.safetensors"));
   for (const std::string& key : keys) {
@@ -77,36 +87,58 @@ Status Networks::keep_or_check() {
   if (!has_shape()) return absl::OkStatus();
   for (auto& [tier, flow] : shape_flows_) ESP_TRY(infer::keep_or_check(flow, resident_));
   ESP_TRY(infer::keep_or_check(shape_decoder, resident_));
-  return check_shape();
+  ESP_TRY(check_shape());
+  if (texture_flows_.empty()) return absl::OkStatus();
+  for (auto& [tier, flow] : texture_flows_) ESP_TRY(infer::keep_or_check(flow, resident_));
+  ESP_TRY(infer::keep_or_check(texture_decoder, resident_));
+  return check_texture();
 }
 
 // That what one network gives is what the next one takes.
 Status Networks::check_shape() const {
   ESP_ASSIGN(const auto decoder, shape_decoder.shapes());
   const nn::ScVaeConfig& config = decoder->config();
-  const auto wrong = [](const std::string& what) { return absl::InvalidArgumentError("base model: " + what); };
   if (config.levels() != kLatentSplits + 1 || config.io_channels != kDualGridChannels || !config.predicts_subdivision) {
-    return wrong("shape_slat_decoder must have five levels, 7 output channels and predict its subdivision");
+    return unfit("shape_slat_decoder must have five levels, 7 output channels and predict its subdivision");
   }
   if (static_cast<int64_t>(base_.shape_slat_normalization().mean.size()) != config.latent_channels) {
-    return wrong(absl::StrCat("pipeline.json: shape_slat_normalization must have ", config.latent_channels,
+    return unfit(absl::StrCat("pipeline.json: shape_slat_normalization must have ", config.latent_channels,
                               " channels, as shape_slat_decoder"));
   }
   ESP_ASSIGN(const auto structure, structure_flow.shapes());
   ESP_ASSIGN(const auto structure_decoder_shapes, structure_decoder.shapes());
   const int64_t side = structure->config().resolution << (structure_decoder_shapes->config().channels.size() - 1);
   if (side != std::llround(kStructureSide * base_.grid_scale())) {
-    return wrong(
+    return unfit(
         absl::StrCat("the structure has ", side, " cells per side instead of ", kStructureSide, " times grid_scale"));
   }
-  for (const auto& [tier, slot] : shape_flows_) {
+  return check_flows(shape_flows_, shape_flow_key, config.latent_channels, config.latent_channels);
+}
+
+Status Networks::check_texture() const {
+  ESP_ASSIGN(const auto decoder, texture_decoder.shapes());
+  ESP_ASSIGN(const auto shape, shape_decoder.shapes());
+  const nn::ScVaeConfig& config = decoder->config();
+  if (config.levels() != kLatentSplits + 1 || config.io_channels != kMaterialChannels || config.predicts_subdivision) {
+    return unfit("tex_slat_decoder must have five levels, 6 output channels and leave the subdivision to the shape's");
+  }
+  if (static_cast<int64_t>(base_.tex_slat_normalization().mean.size()) != config.latent_channels) {
+    return unfit(absl::StrCat("pipeline.json: tex_slat_normalization must have ", config.latent_channels,
+                              " channels, as tex_slat_decoder"));
+  }
+  return check_flows(texture_flows_, texture_flow_key, config.latent_channels + shape->config().latent_channels,
+                     config.latent_channels);
+}
+
+Status Networks::check_flows(const FlowSlots& flows, std::string (*key)(int tier), int64_t in, int64_t out) const {
+  ESP_ASSIGN(const auto structure, structure_flow.shapes());
+  const int64_t condition = structure->config().cond_channels;
+  for (const auto& [tier, slot] : flows) {
     ESP_ASSIGN(const auto flow, slot.shapes());
     const nn::FlowConfig& own = flow->config();
-    if (own.in_channels != config.latent_channels || own.out_channels != config.latent_channels ||
-        own.cond_channels != structure->config().cond_channels) {
-      return wrong(absl::StrCat(shape_flow_key(tier), " must take and give the ", config.latent_channels,
-                                " channels of shape_slat_decoder, on the condition of the structure's flow"));
-    }
+    if (own.in_channels == in && own.out_channels == out && own.cond_channels == condition) continue;
+    return unfit(absl::StrCat(key(tier), " must take ", in, " channels and give ", out,
+                              ", as the decoders have them, on the condition of the structure's flow"));
   }
   return absl::OkStatus();
 }
@@ -121,7 +153,14 @@ Result<std::unique_ptr<Networks>> Networks::open(nn::BaseModel base, const Netwo
   networks->encoder = {[&own](const nn::LoadOptions& how) { return nn::load_image_encoder(own, how); }, wide};
   networks->structure_flow = {[&own](const nn::LoadOptions& how) { return nn::load_ss_flow(own, how); }, flow};
   networks->structure_decoder = {[&own](const nn::LoadOptions& how) { return nn::load_ss_decoder(own, how); }, wide};
-  networks->add_shape(flow, decoder);
+  if (own.has_model(kShapeDecoder)) {
+    networks->shape_flows_ = networks->flow_slots(shape_flow_key, flow);
+    networks->shape_decoder = networks->decoder_slot(kShapeDecoder, decoder);
+  }
+  if (networks->has_shape() && own.has_model(kTextureDecoder)) {
+    networks->texture_flows_ = networks->flow_slots(texture_flow_key, flow);
+    networks->texture_decoder = networks->decoder_slot(kTextureDecoder, decoder);
+  }
   ESP_TRY(networks->decide_memory());
   ESP_TRY(networks->keep_or_check());
   return networks;

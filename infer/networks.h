@@ -61,7 +61,7 @@ struct NetworkOptions {
 // The networks of a base model that generation runs, opened and checked once. Thread-safe.
 class Networks {
  public:
-  // Errors of nn/io/load_model.h; INVALID_ARGUMENT: shape networks that do not fit each other, unknown `memory`.
+  // Errors of nn/io/load_model.h; INVALID_ARGUMENT: networks that do not fit each other, unknown `memory`.
   static Result<std::unique_ptr<Networks>> open(nn::BaseModel base, const NetworkOptions& options);
 
   const nn::BaseModel& base() const { return base_; }
@@ -70,33 +70,43 @@ class Networks {
 
   // Whether the base has a shape at all.
   bool has_shape() const { return !shape_flows_.empty(); }
+  // Whether it can texture the shapes of a tier's network.
+  bool has_texture(int tier) const { return texture_flows_.contains(tier); }
   // Whether it has every network of a pipeline, and grids that allow it.
   bool can_run(const Pipeline& pipeline) const;
 
   NetworkSlot<nn::DinoV3> encoder;
   NetworkSlot<nn::SparseStructureFlow> structure_flow;
   NetworkSlot<nn::SparseStructureDecoder> structure_decoder;
-  NetworkSlot<nn::ScVaeDecoder> shape_decoder;  // unless !has_shape()
+  NetworkSlot<nn::ScVaeDecoder> shape_decoder;    // unless !has_shape()
+  NetworkSlot<nn::ScVaeDecoder> texture_decoder;  // where has_texture() of some tier
   const NetworkSlot<nn::SLatFlow>& shape_flow(int tier) const { return shape_flows_.at(tier); }
+  const NetworkSlot<nn::SLatFlow>& texture_flow(int tier) const { return texture_flows_.at(tier); }
 
   // sha256 of the weights of a model key, made when first asked for.
   Result<std::string> digest(const std::string& key);
 
  private:
   Networks(nn::BaseModel base, const NetworkOptions& options) : base_(std::move(base)), options_(options) {}
-  void add_shape(const nn::LoadOptions& flow, const nn::LoadOptions& decoder);
+  using FlowSlots = std::map<int, NetworkSlot<nn::SLatFlow>>;  // by tier
+
+  FlowSlots flow_slots(std::string (*key)(int tier), const nn::LoadOptions& options) const;
+  NetworkSlot<nn::ScVaeDecoder> decoder_slot(const char* key, const nn::LoadOptions& options) const;
   Status decide_memory();
   Status keep_or_check();
   Status check_shape() const;
+  Status check_texture() const;
+  Status check_flows(const FlowSlots& flows, std::string (*key)(int tier), int64_t in, int64_t out) const;
 
   nn::BaseModel base_;
   NetworkOptions options_;
   bool resident_ = true;
-  std::map<int, NetworkSlot<nn::SLatFlow>> shape_flows_;  // by tier
-  std::mutex mutex_;                                      // guards digests_
+  FlowSlots shape_flows_, texture_flows_;
+  std::mutex mutex_;  // guards digests_
   std::map<std::string, std::string> digests_;
 };
 
 std::string shape_flow_key(int tier);
+std::string texture_flow_key(int tier);
 
 }  // namespace espalier::infer

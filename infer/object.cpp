@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 
 #include "dataset/npz.h"
 #include "mesh/glb_writer.h"
@@ -67,12 +68,27 @@ mesh::Mesh finished(mesh::Surface surface) {
 
 uint8_t packed(float x) { return static_cast<uint8_t>(std::clamp(x, 0.0f, 1.0f) * 255); }
 
+// A part of the six numbers of a material, as files name it.
+struct MaterialPart {
+  const char* name;
+  size_t first, channels;
+};
+constexpr MaterialPart kMaterialParts[] = {{"base_color", 0, 3}, {"metallic", 3, 1}, {"roughness", 4, 1}, {"alpha", 5, 1}};
+
 Result<std::string> vxz_of(const DecodedShape& shape) {
-  ovoxel::VoxelAttribute vertices{"vertices", 3, {}};
+  ovoxel::VoxelTable table{shape.voxels, {{"vertices", 3, {}}, {"intersected", 1, shape.intersected}}};
   for (const mesh::Vec3& v : shape.vertices) {
-    for (const float x : v) vertices.values.push_back(packed(x));
+    for (const float x : v) table.attributes[0].values.push_back(packed(x));
   }
-  return ovoxel::encode_vxz({shape.voxels, {std::move(vertices), {"intersected", 1, shape.intersected}}});
+  for (const MaterialPart& part : kMaterialParts) {
+    if (shape.materials.empty()) break;
+    ovoxel::VoxelAttribute& attribute = table.attributes.emplace_back();
+    attribute = {part.name, part.channels, {}};
+    for (const VoxelMaterial& material : shape.materials) {
+      for (size_t c = 0; c < part.channels; ++c) attribute.values.push_back(packed(material[part.first + c]));
+    }
+  }
+  return ovoxel::encode_vxz(table);
 }
 
 template <class T>
@@ -89,11 +105,20 @@ Result<std::string> npz_of(const DecodedShape& shape) {
   for (const uint8_t bits : shape.intersected) {
     for (int axis = 0; axis < 3; ++axis) crossed.push_back(bits >> axis & 1);
   }
-  return dataset::write_npz({{"coords", array_of("<i4", shape.voxels, {count, 3})},
-                             {"vertices", array_of("<f4", shape.vertices, {count, 3})},
-                             {"intersected", array_of("|u1", crossed, {count, 3})},
-                             {"split_weights", array_of("<f4", shape.split_weights, {count})},
-                             {"resolution", array_of("<i4", std::array{shape.resolution}, {1})}});
+  std::map<std::string, dataset::Array> arrays = {{"coords", array_of("<i4", shape.voxels, {count, 3})},
+                                                  {"vertices", array_of("<f4", shape.vertices, {count, 3})},
+                                                  {"intersected", array_of("|u1", crossed, {count, 3})},
+                                                  {"split_weights", array_of("<f4", shape.split_weights, {count})},
+                                                  {"resolution", array_of("<i4", std::array{shape.resolution}, {1})}};
+  for (const MaterialPart& part : kMaterialParts) {
+    if (shape.materials.empty()) break;
+    std::vector<float> values;
+    for (const VoxelMaterial& material : shape.materials) {
+      values.insert(values.end(), &material[part.first], &material[part.first] + part.channels);
+    }
+    arrays[part.name] = array_of("<f4", values, {count, static_cast<int64_t>(part.channels)});
+  }
+  return dataset::write_npz(arrays);
 }
 
 Result<std::string> geometry_file(const ObjectMesh& object, FileFormat format) {

@@ -23,7 +23,11 @@ SamplerParams params_of(const nn::SamplerDefaults& defaults) {
 }
 
 bool wants_shape(const GenerateRequest& request, const Networks& networks) {
-  return request.last_stage == LastStage::kAny ? networks.has_shape() : request.last_stage == LastStage::kShape;
+  return request.last_stage == LastStage::kAny ? networks.has_shape() : request.last_stage != LastStage::kStructure;
+}
+
+bool holds_texture(FileFormat format) {
+  return format == FileFormat::kGlb || format == FileFormat::kVxz || format == FileFormat::kNpz;
 }
 
 int smallest_tier(const nn::BaseModel& base) {
@@ -84,6 +88,24 @@ void check_structure_only(const GenerateRequest& request, const nn::BaseModel& b
   }
 }
 
+// Nothing may be asked of a texture where none is generated.
+void check_texture(const GenerateRequest& request, const Plan& plan, std::vector<Fault>& faults) {
+  if (!plan.textured && is_given(request.texture)) faults.push_back({"texture", "this request generates no texture"});
+}
+
+// What the base lacks for a request that is right in itself.
+Status check_stage(const GenerateRequest& request, const Plan& plan, const Networks& networks) {
+  const std::string& base = networks.base().name();
+  if (wants_shape(request, networks) && !networks.has_shape()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("stop_after: base model ", base, " has no networks for the shape"));
+  }
+  if (request.last_stage != LastStage::kTexture || networks.has_texture(plan.pipeline->tier)) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat("stop_after: base model ", base,
+                                                    " has no networks for the texture of pipeline ",
+                                                    std::string(plan.pipeline->name)));
+}
+
 std::vector<int> condition_tiers(const Plan& plan) {
   std::vector<int> tiers{kStructureTier};
   if (plan.pipeline != nullptr && plan.pipeline->tier != kStructureTier) tiers.push_back(plan.pipeline->tier);
@@ -92,18 +114,26 @@ std::vector<int> condition_tiers(const Plan& plan) {
 
 }  // namespace
 
+bool wants_texture(const GenerateRequest& request, const Pipeline& pipeline, const Networks& networks) {
+  if (!networks.has_texture(pipeline.tier)) return false;
+  const auto held = [&] { return std::any_of(request.formats.begin(), request.formats.end(), holds_texture); };
+  return request.last_stage == LastStage::kTexture || (request.last_stage == LastStage::kAny && held());
+}
+
 Result<Plan> make_plan(const GenerateRequest& request, Networks& networks, image::Matting* matting,
                        std::vector<Fault>& faults) {
   Plan plan;
   const nn::BaseModel& base = networks.base();
   const bool with_shape = wants_shape(request, networks);
-  const bool possible = !with_shape || networks.has_shape();
-  if (with_shape && possible) choose_pipeline(request, networks, plan, faults);
+  if (with_shape && networks.has_shape()) choose_pipeline(request, networks, plan, faults);
   if (!with_shape) check_structure_only(request, base, plan, faults);
+  plan.textured = plan.pipeline != nullptr && wants_texture(request, *plan.pipeline, networks);
+  if (!with_shape || plan.pipeline != nullptr) check_texture(request, plan, faults);
   check_ranges(request, faults);
   plan.structure =
       apply(request.sparse_structure, params_of(base.sparse_structure_sampler()), "sparse_structure", faults);
   plan.shape = apply(request.shape, params_of(base.shape_slat_sampler()), "shape", faults);
+  plan.texture = apply(request.texture, params_of(base.tex_slat_sampler()), "texture", faults);
   // Without its pipeline nobody can say whether an adapter fits.
   if (!with_shape || plan.pipeline != nullptr) plan.adapters = read_adapters(request, plan.pipeline, networks, faults);
   auto images = condition_images(request, condition_tiers(plan), base.grid_scale(), matting);
@@ -113,10 +143,7 @@ Result<Plan> make_plan(const GenerateRequest& request, Networks& networks, image
     faults.push_back({"image", std::string(images.status().message())});
   }
   ESP_TRY(to_status(faults));
-  if (!possible) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("stop_after: base model ", base.name(), " has no networks for the shape"));
-  }
+  ESP_TRY(check_stage(request, plan, networks));
   if (!images.ok()) return annotate(images.status(), "image");
   plan.images = *std::move(images);
   return plan;

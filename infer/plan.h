@@ -21,8 +21,12 @@ struct Plan {
   int resolution = 0;                  // asked for, or the base's
   ConditionImages images;
   RequestAdapters adapters;
-  SamplerParams structure, shape;
+  SamplerParams structure, shape, texture;
+  bool textured = false;
 };
+
+// Whether a request for a pipeline's shape also gets its texture.
+bool wants_texture(const GenerateRequest& request, const Pipeline& pipeline, const Networks& networks);
 
 // `faults`: as Engine::generate. INVALID_ARGUMENT with all of them; FAILED_PRECONDITION where there are none but the
 // base lacks the stage, or there is no way to find the image's foreground. Thread-safe.

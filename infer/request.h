@@ -38,7 +38,8 @@ struct AdapterUse {
   bool low_resolution = false;  // of geometry: for the first pass of a cascade instead of the last
 };
 
-enum class LastStage { kAny, kStructure, kShape };  // kAny: as far as the base goes
+// kAny: as far as the base goes, and without a texture that no file would hold.
+enum class LastStage { kAny, kStructure, kShape, kTexture };
 
 enum class FileFormat {
   kGlb,        // binary glTF 2.0, Y up
@@ -63,7 +64,8 @@ struct GenerateRequest {
   int samples = 1;                   // 1..8, different noise from one seed
   std::vector<AdapterUse> adapters;  // at most 8; those of one network add up
   SamplerOverrides sparse_structure;
-  SamplerOverrides shape;      // of every pass
+  SamplerOverrides shape;  // of every pass
+  SamplerOverrides texture;
   int max_num_tokens = 49152;  // 16..1048576: a cascade with as many, over all samples, goes to a lower resolution
   std::vector<FileFormat> formats{FileFormat::kGlb};  // each once
   int decimation_target = 500'000;                    // triangles, 1000..16777216

@@ -2,10 +2,9 @@
 
 #include <torch/types.h>
 
-#include <cstring>
-
 #include "absl/strings/str_cat.h"
 #include "infer/cascade.h"
+#include "infer/tensor_rows.h"
 #include "nn/networks/voxel_channels.h"
 
 namespace espalier::infer {
@@ -28,48 +27,6 @@ Status check_tokens(const at::Tensor& coords, const ShapeSettings& settings) {
   return (rows == 0).any().item<bool>() ? empty_shape("no cell is occupied") : absl::OkStatus();
 }
 
-at::Tensor row_of(const std::vector<double>& values, c10::Device device) {
-  return torch::tensor(values, torch::kFloat64).to(device, torch::kFloat32);
-}
-
-// One pass of the sampler on the cells of `coords`, out of the network's space.
-class ShapePass {
- public:
-  ShapePass(const ShapeSettings& settings, const at::Tensor& condition, const Noise& noise, const StageHooks& hooks)
-      : settings_(settings),
-        with_(condition.expand({settings.samples, -1, -1})),
-        without_(torch::zeros_like(with_)),
-        noise_(noise),
-        hooks_(hooks) {}
-
-  Result<SparseTensor> run(std::string_view stage, nn::SLatFlow& flow, const std::vector<LoadedAdapter>& adapters,
-                           const at::Tensor& coords) const {
-    ESP_TRY(check_tokens(coords, settings_));
-    ESP_ASSIGN(const auto attached, attach(adapters, flow.lora_targets()));
-    const c10::Device device = with_.device();
-    const at::Tensor start = noise_({coords.size(0), flow.config().in_channels}).to(device);
-    ESP_ASSIGN(const auto x, SparseTensor::create(start, coords.to(device), settings_.samples));
-    const Predict predict = [&](const at::Tensor& rows, float t, Conditioning conditioning) {
-      return flow.forward(x.with(rows), torch::full({settings_.samples}, t, start.options()),
-                          conditioning == Conditioning::kImage ? with_ : without_);
-    };
-    ESP_ASSIGN(const at::Tensor latent, sample(predict, start, settings_.params, lengths(x), hooks_.sampler(stage)));
-    return x.with(latent * row_of(settings_.normalization.std, device) + row_of(settings_.normalization.mean, device));
-  }
-
- private:
-  static std::vector<int64_t> lengths(const SparseTensor& x) {
-    std::vector<int64_t> out;
-    for (int64_t b = 0; b < x.batch_size(); ++b) out.push_back(x.offsets[b + 1] - x.offsets[b]);
-    return out;
-  }
-
-  const ShapeSettings& settings_;
-  at::Tensor with_, without_;
-  const Noise& noise_;
-  const StageHooks& hooks_;
-};
-
 // The cells of a cascade's second pass, from the surface of the first.
 Result<CascadeTokens> refine(const ShapeNetworks& networks, const ShapeSettings& settings, const SparseTensor& low,
                              const StageHooks& hooks) {
@@ -82,55 +39,33 @@ Result<CascadeTokens> refine(const ShapeNetworks& networks, const ShapeSettings&
   return cascade_tokens(fine, grid, settings.max_num_tokens);
 }
 
-template <class T, size_t N>
-std::vector<std::array<T, N>> rows_of(const at::Tensor& tensor) {
-  const at::Tensor host = tensor.to(torch::kCPU).contiguous();
-  std::vector<std::array<T, N>> rows(static_cast<size_t>(host.size(0)));
-  std::memcpy(rows.data(), host.const_data_ptr<T>(), host.nbytes());
-  return rows;
-}
-
-template <class T>
-std::vector<T> values_of(const at::Tensor& tensor) {
-  const at::Tensor host = tensor.to(torch::kCPU).contiguous();
-  const T* data = host.const_data_ptr<T>();
-  return {data, data + host.numel()};
-}
-
-// One sample of the latent, as a batch of one.
-Result<SparseTensor> single(const SparseTensor& cells, int64_t sample) {
-  const int64_t begin = cells.offsets[sample], rows = cells.offsets[sample + 1] - begin;
-  at::Tensor coords = cells.coords.narrow(0, begin, rows).clone();
-  coords.select(1, 0).zero_();
-  return SparseTensor::create(cells.feats.narrow(0, begin, rows), coords, 1);
-}
-
 }  // namespace
 
 Result<ShapeLatent> sample_shape(const ShapeNetworks& networks, const ShapeSettings& settings, const at::Tensor& coords,
                                  const std::map<int, at::Tensor>& conditions, const RequestAdapters& adapters,
                                  const Noise& noise, const StageHooks& hooks) {
   const Pipeline& pipeline = settings.pipeline;
+  const auto run = [&](std::string_view stage, int tier, const at::Tensor& cells,
+                       const std::vector<LoadedAdapter>& own) -> Result<SparseTensor> {
+    ESP_TRY(check_tokens(cells, settings));
+    ESP_ASSIGN(const auto flow, networks.flow(tier));
+    const LatentPass pass{stage, settings.samples, conditions.at(tier), settings.params, settings.normalization};
+    return sample_latent(*flow, cells, pass, own, noise, hooks);
+  };
   CascadeTokens tokens{coords, settings.grids.voxels};
   if (pipeline.is_cascade()) {
-    const ShapePass pass(settings, conditions.at(pipeline.first_tier), noise, hooks);
-    SparseTensor low;
-    {
-      ESP_ASSIGN(const auto flow, networks.flow(pipeline.first_tier));
-      ESP_ASSIGN(low, pass.run("shape_low", *flow, adapters.shape_low, coords));
-    }
+    ESP_ASSIGN(const SparseTensor low, run("shape_low", pipeline.first_tier, coords, adapters.shape_low));
     ESP_ASSIGN(tokens, refine(networks, settings, low, hooks));
   }
   if (hooks.trace) hooks.trace("shape_cells", tokens.coords);
-  const ShapePass pass(settings, conditions.at(pipeline.tier), noise, hooks);
-  ESP_ASSIGN(const auto flow, networks.flow(pipeline.tier));
-  ESP_ASSIGN(SparseTensor cells, pass.run("shape", *flow, adapters.shape, tokens.coords));
+  ESP_ASSIGN(SparseTensor cells, run("shape", pipeline.tier, tokens.coords, adapters.shape));
   return ShapeLatent{std::move(cells), tokens.resolution};
 }
 
 Result<DecodedShape> decode_shape(const nn::ScVaeDecoder& decoder, const ShapeLatent& latent, int64_t sample) {
-  ESP_ASSIGN(const SparseTensor cells, single(latent.cells, sample));
-  const SparseTensor voxels = decoder.forward(cells).voxels;
+  ESP_ASSIGN(const SparseTensor cells, single_sample(latent.cells, sample));
+  const nn::ScVaeDecoded decoded = decoder.forward(cells);
+  const SparseTensor& voxels = decoded.voxels;
   if (voxels.rows() == 0) return empty_shape("every voxel was refused");
   const auto grid = nn::decoded_dual_grid(voxels.feats, decoder.config().voxel_margin);
   if (!grid.vertices.isfinite().all().item<bool>() || !grid.split_weight.isfinite().all().item<bool>()) {
@@ -144,6 +79,7 @@ Result<DecodedShape> decode_shape(const nn::ScVaeDecoder& decoder, const ShapeLa
   out.intersected = values_of<uint8_t>((grid.intersected * bits).sum(1).to(torch::kByte));
   out.split_weights = values_of<float>(grid.split_weight);
   out.resolution = static_cast<int32_t>(latent.voxels);
+  for (const at::Tensor& level : decoded.subdivisions) out.subdivision.push_back(level > 0);
   return out;
 }
 

@@ -2,19 +2,18 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <cstdint>
-#include <functional>
 #include <map>
-#include <memory>
 #include <vector>
 
 #include "common/status.h"
 #include "infer/adapters.h"
+#include "infer/latent_pass.h"
 #include "infer/pipeline.h"
 #include "infer/stage.h"
 #include "nn/io/base_model.h"
 #include "nn/networks/sc_vae.h"
-#include "nn/networks/slat_flow.h"
 #include "nn/sparse/sparse_tensor.h"
 #include "ovoxel/dual_mesh.h"
 
@@ -23,11 +22,7 @@
 // decode_shape_slat.
 namespace espalier::infer {
 
-// Gives each network when its turn comes; it is let go of when that is over.
-struct ShapeNetworks {
-  std::function<Result<std::shared_ptr<nn::SLatFlow>>(int tier)> flow;
-  std::function<Result<std::shared_ptr<nn::ScVaeDecoder>>()> decoder;
-};
+using ShapeNetworks = LatentNetworks;
 
 struct ShapeSettings {
   Pipeline pipeline{};
@@ -55,13 +50,18 @@ Result<ShapeLatent> sample_shape(const ShapeNetworks& networks, const ShapeSetti
                                  const std::map<int, at::Tensor>& conditions, const RequestAdapters& adapters,
                                  const Noise& noise, const StageHooks& hooks);
 
+// Base colour (red, green, blue), metallic, roughness, alpha; nominally 0..1, not clamped.
+using VoxelMaterial = std::array<float, 6>;
+
 // The decoded grid of one sample: M voxels in the decoder's order.
 struct DecodedShape {
   std::vector<ovoxel::Voxel> voxels;
   std::vector<mesh::Vec3> vertices;  // within the voxel, in voxels: -0.5 .. 1.5 for the released decoder
   std::vector<uint8_t> intersected;
   std::vector<float> split_weights;
-  int32_t resolution = 0;  // voxels per side of the grid
+  int32_t resolution = 0;                // voxels per side of the grid
+  std::vector<VoxelMaterial> materials;  // empty: no texture
+  std::vector<at::Tensor> subdivision;   // [N_level, 8] bool by level, coarse to fine: guides a texture decoder
 
   ovoxel::DualGridView view() const { return {voxels, vertices, intersected, split_weights}; }
 };

@@ -5,15 +5,14 @@
 #include <fstream>
 
 #include "infer/networks.h"
-#include "infer/samplers/flow_euler.h"
 #include "infer/shape.h"
 #include "infer/structure.h"
+#include "infer/texture.h"
 #include "nn/io/safetensors.h"
 #include "nn/networks/sc_vae.h"
 #include "nn/networks/slat_flow.h"
 #include "nn/networks/ss_flow.h"
 #include "nn/networks/ss_vae.h"
-#include "nn/networks/voxel_channels.h"
 #include "ovoxel/dual_mesh.h"
 #include "tests/golden/ovoxel_tensors.h"
 
@@ -22,7 +21,6 @@
 namespace espalier::golden {
 namespace {
 
-using infer::Conditioning;
 using nlohmann::json;
 using nn::SparseTensor;
 using nn::TensorMap;
@@ -133,40 +131,30 @@ Result<infer::ShapeLatent> sample_shape(const Networks& networks, const json& de
   return infer::sample_shape(networks.shape(), settings, coords, conditions, {}, noise, hooks);
 }
 
-// The texture's latent on the cells of the shape, which is not the product's yet.
-Result<at::Tensor> sample_texture(const Networks& networks, const std::string& tier, const SparseTensor& shape,
-                                  const at::Tensor& noise) {
-  ESP_ASSIGN(const auto flow, (networks.build<nn::SLatFlow, nn::FlowConfig>("tex_slat_flow_model_" + tier)));
-  const auto row = [](const std::vector<double>& values) { return torch::tensor(values, at::kDouble).to(at::kFloat); };
-  const auto own = networks.normalization("tex_slat"), given = networks.normalization("shape_slat");
-  const at::Tensor concat = (shape.feats - row(given.mean)) / row(given.std);
-  const at::Tensor with = networks.condition(tier), without = at::zeros_like(with);
-  const infer::Predict predict = [&](const at::Tensor& rows, float t, Conditioning conditioning) {
-    return flow->forward(shape.with(rows), torch::full({1}, t), conditioning == Conditioning::kImage ? with : without,
-                         concat);
-  };
-  ESP_ASSIGN(const auto latent, infer::sample(predict, noise, networks.sampler("tex_slat"), {noise.size(0)}));
-  return latent * row(own.std) + row(own.mean);
+Result<SparseTensor> sample_texture(const Networks& networks, int tier, const SparseTensor& shape,
+                                    const infer::Noise& noise) {
+  ESP_ASSIGN(const auto flow, (networks.build<nn::SLatFlow, nn::FlowConfig>(infer::texture_flow_key(tier))));
+  const infer::TextureSettings settings{1, networks.sampler("tex_slat"), networks.normalization("shape_slat"),
+                                        networks.normalization("tex_slat")};
+  return infer::sample_texture(*flow, shape, networks.condition(std::to_string(tier)), settings, {}, noise, {});
 }
 
-Status compare_shape(const Networks& networks, const infer::ShapeLatent& latent, const TensorMap& want,
-                     Report& report) {
+Result<infer::DecodedShape> compare_shape(const Networks& networks, const infer::ShapeLatent& latent,
+                                          const TensorMap& want, Report& report) {
   ESP_ASSIGN(const auto decoder, networks.shape().decoder());
-  ESP_ASSIGN(const auto shape, infer::decode_shape(*decoder, latent, 0));
+  ESP_ASSIGN(auto shape, infer::decode_shape(*decoder, latent, 0));
   report.compare("voxel_coords", to_tensor(shape.voxels), want.at("voxel_coords"), 0, 0);
   ESP_ASSIGN(const auto mesh, ovoxel::dual_mesh(shape.view(), ovoxel::Grid::cube(shape.resolution)));
   report.compare("mesh.vertices", to_tensor(mesh.positions), want.at("mesh_vertices"), kVertexTolerance, 0);
   report.compare("mesh.faces", to_tensor(mesh.triangles), want.at("mesh_faces"), 0, 0);
-  return absl::OkStatus();
+  return shape;
 }
 
-Status compare_texture(const Networks& networks, const SparseTensor& shape, const at::Tensor& texture,
+Status compare_texture(const Networks& networks, const infer::DecodedShape& shape, const SparseTensor& texture,
                        const TensorMap& want, Report& report) {
-  ESP_ASSIGN(const auto shape_decoder, networks.shape().decoder());
-  ESP_ASSIGN(const auto texture_decoder, (networks.build<nn::ScVaeDecoder, nn::ScVaeConfig>("tex_slat_decoder")));
-  const auto textured = texture_decoder->forward(shape.with(texture), shape_decoder->forward(shape).subdivisions);
-  report.compare("voxel_attrs", nn::decoded_attributes(textured.voxels.feats), want.at("voxel_attrs"), kLatentTolerance,
-                 0);
+  ESP_ASSIGN(const auto decoder, (networks.build<nn::ScVaeDecoder, nn::ScVaeConfig>("tex_slat_decoder")));
+  ESP_ASSIGN(const auto materials, infer::decode_texture(*decoder, texture, shape.subdivision, 0));
+  report.compare("voxel_attrs", to_tensor(materials), want.at("voxel_attrs"), kLatentTolerance, 0);
   return absl::OkStatus();
 }
 
@@ -192,12 +180,12 @@ Status run_pipeline(const Case& c, Report& report) {
   report.compare("resolution", static_cast<double>(shape.voxels), c.description.at("res").get<double>(), 0);
   report.compare("coords_final", cells.coords, want.at("coords_final"), 0, 0);
   report.compare("shape_slat", cells.feats, want.at("shape_slat"), kLatentTolerance, 0);
-  ESP_TRY(compare_shape(networks, shape, want, report));
+  ESP_ASSIGN(const auto decoded, compare_shape(networks, shape, want, report));
 
-  const std::string tier = c.description.at("pipeline_type") == "512" ? "512" : "1024";
-  ESP_ASSIGN(const auto texture, sample_texture(networks, tier, cells, noise({cells.rows(), cells.feats.size(1)})));
-  report.compare("tex_slat", texture, want.at("tex_slat"), kLatentTolerance, 0);
-  return compare_texture(networks, cells, texture, want, report);
+  const int tier = infer::find_pipeline(c.description.at("pipeline_type").get<std::string>())->tier;
+  ESP_ASSIGN(const auto texture, sample_texture(networks, tier, cells, noise));
+  report.compare("tex_slat", texture.feats, want.at("tex_slat"), kLatentTolerance, 0);
+  return compare_texture(networks, decoded, texture, want, report);
 }
 
 }  // namespace espalier::golden

@@ -193,7 +193,7 @@ TEST_F(ShapeTest, SaysWhyAnAdapterDoesNotFit) {
       {"512", {high, 1, false}, "trained at 1024"},
       {"1024_cascade", {high, 1, true}, "first pass"},
       {"512", {low, 1, true}, "has one pass"},
-      {"512", {texture, 1, false}, "texture, which is not run here"},
+      {"512", {texture, 1, false}, "this request generates none"},
       {"1024_cascade", {structure, 1, true}, "low_resolution is for geometry"},
       {"1024", {foreign, 1, false}, "another base model"},
       {"512", {unnamed, 1, false}, "does not say which denoiser"},

@@ -43,6 +43,25 @@ const json kShapeDecoder = {{"latent_channels", 8},
                             {"up_block_type", std::vector<std::string>(4, "SparseResBlockC2S3d")},
                             {"block_args", std::vector<json>(5, json::object())},
                             {"use_fp16", false}};
+const json kTextureFlow = [] {
+  json args = kShapeFlow;
+  args["in_channels"] = 16;
+  return args;
+}();
+const json kTextureDecoder = [] {
+  json args = kShapeDecoder;
+  args["out_channels"] = 6;
+  args["pred_subdiv"] = false;
+  return args;
+}();
+const json kShapeEncoder = [] {
+  json args = kShapeDecoder;
+  args.erase("up_block_type");
+  args["model_channels"] = {8, 8, 8, 8, 16};
+  args["num_blocks"] = {0, 0, 0, 0, 1};
+  args["down_block_type"] = std::vector<std::string>(4, "SparseResBlockS2C3d");
+  return args;
+}();
 const json kEncoder = {{"hidden_size", 32},        {"intermediate_size", 64}, {"num_hidden_layers", 1},
                        {"num_attention_heads", 2}, {"patch_size", 16},        {"num_register_tokens", 1}};
 
@@ -82,28 +101,65 @@ json pipeline_json() {
             {"image_cond_model", {{"name", "DinoV3FeatureExtractor"}, {"args", {{"model_name", "encoder"}}}}}}}};
 }
 
-bool write_descriptions(const fs::path& folder, const json& pipeline, const std::vector<int>& tiers) {
-  const json own = {{"name", "tiny"}, {"licence", "MIT"}, {"grid_scale", 0.125}, {"tiers", tiers}};
+json shape_pipeline_json() {
+  json pipeline = pipeline_json();
+  json& args = pipeline["args"];
+  args["models"]["shape_slat_flow_model_512"] = "ckpts/shape_512";
+  args["models"]["shape_slat_flow_model_1024"] = "ckpts/shape_1024";
+  args["models"]["shape_slat_decoder"] = "ckpts/shape_decoder";
+  args["shape_slat_sampler"] = sampler(3, 0.5);
+  args["shape_slat_normalization"] = {{"mean", std::vector<double>(8, 0.1)}, {"std", std::vector<double>(8, 1.5)}};
+  return pipeline;
+}
+
+bool write_descriptions(const fs::path& folder, const json& pipeline, const std::vector<int>& tiers,
+                        const json& models = json::object()) {
+  const json own = {
+      {"name", "tiny"}, {"licence", "MIT"}, {"grid_scale", 0.125}, {"tiers", tiers}, {"models", models}};
   return write_file_atomic(folder / "pipeline.json", pipeline.dump()).ok() &&
          write_file_atomic(folder / "espalier.json", own.dump()).ok();
 }
 
-bool write_shape_networks(const fs::path& folder) {
-  const auto flow = nn::FlowConfig::parse(kShapeFlow);
-  const auto decoder = nn::ScVaeConfig::parse(kShapeDecoder);
-  if (!flow.ok() || !decoder.ok()) return false;
-  const auto generator = at::detail::createCPUGenerator(6);
+// Denoisers of both tiers, in ckpts/<name>_<tier>.
+bool write_flows(const fs::path& folder, const char* name, const json& args, const at::Generator& generator,
+                 uint64_t seed) {
+  const auto flow = nn::FlowConfig::parse(args);
+  if (!flow.ok()) return false;
   for (const int tier : {512, 1024}) {
-    if (!write_model(folder / absl::StrCat("ckpts/shape_", tier), "SLatFlowModel", kShapeFlow,
-                     shaken(nn::SLatFlow::init_parameters(*flow, generator), static_cast<uint64_t>(tier)))) {
+    if (!write_model(folder / absl::StrCat("ckpts/", name, "_", tier), "SLatFlowModel", args,
+                     shaken(nn::SLatFlow::init_parameters(*flow, generator), seed + static_cast<uint64_t>(tier)))) {
       return false;
     }
   }
-  nn::TensorMap weights = shaken(nn::ScVaeDecoder::init_parameters(*decoder, generator), 4);
-  for (auto& [name, tensor] : weights) {
-    if (name.ends_with("to_subdiv.bias")) tensor = torch::full_like(tensor, kSubdivisionBias);
+  return true;
+}
+
+template <class Network>
+bool write_vae(const fs::path& stem, const char* name, const json& args, const at::Generator& generator,
+               uint64_t seed) {
+  const auto config = nn::ScVaeConfig::parse(args);
+  if (!config.ok()) return false;
+  nn::TensorMap weights = shaken(Network::init_parameters(*config, generator), seed);
+  for (auto& [key, tensor] : weights) {
+    if (key.ends_with("to_subdiv.bias")) tensor = torch::full_like(tensor, kSubdivisionBias);
   }
-  return write_model(folder / "ckpts/shape_decoder", "FlexiDualGridVaeDecoder", kShapeDecoder, weights);
+  return write_model(stem, name, args, weights);
+}
+
+bool write_shape_networks(const fs::path& folder) {
+  const auto generator = at::detail::createCPUGenerator(6);
+  return write_flows(folder, "shape", kShapeFlow, generator, 0) &&
+         write_vae<nn::ScVaeDecoder>(folder / "ckpts/shape_decoder", "FlexiDualGridVaeDecoder", kShapeDecoder,
+                                     generator, 4);
+}
+
+bool write_texture_networks(const fs::path& folder) {
+  const auto generator = at::detail::createCPUGenerator(7);
+  return write_flows(folder, "texture", kTextureFlow, generator, 1) &&
+         write_vae<nn::ScVaeDecoder>(folder / "ckpts/texture_decoder", "SparseUnetVaeDecoder", kTextureDecoder,
+                                     generator, 8) &&
+         write_vae<nn::ScVaeEncoder>(folder / "ckpts/shape_encoder", "FlexiDualGridVaeEncoder", kShapeEncoder,
+                                     generator, 9);
 }
 
 bool write_networks(const fs::path& folder) {
@@ -142,14 +198,20 @@ bool write_tiny_base(const fs::path& folder) {
 }
 
 bool write_tiny_shape_base(const fs::path& folder) {
-  json pipeline = pipeline_json();
+  return write_tiny_base(folder) && write_descriptions(folder, shape_pipeline_json(), {512, 1024}) &&
+         write_shape_networks(folder);
+}
+
+bool write_tiny_texture_base(const fs::path& folder) {
+  json pipeline = shape_pipeline_json();
   json& args = pipeline["args"];
-  args["models"]["shape_slat_flow_model_512"] = "ckpts/shape_512";
-  args["models"]["shape_slat_flow_model_1024"] = "ckpts/shape_1024";
-  args["models"]["shape_slat_decoder"] = "ckpts/shape_decoder";
-  args["shape_slat_sampler"] = sampler(3, 0.5);
-  args["shape_slat_normalization"] = {{"mean", std::vector<double>(8, 0.1)}, {"std", std::vector<double>(8, 1.5)}};
-  return write_tiny_base(folder) && write_descriptions(folder, pipeline, {512, 1024}) && write_shape_networks(folder);
+  args["models"]["tex_slat_flow_model_512"] = "ckpts/texture_512";
+  args["models"]["tex_slat_flow_model_1024"] = "ckpts/texture_1024";
+  args["models"]["tex_slat_decoder"] = "ckpts/texture_decoder";
+  args["tex_slat_sampler"] = sampler(1, 0);
+  args["tex_slat_normalization"] = {{"mean", std::vector<double>(8, -0.2)}, {"std", std::vector<double>(8, 1.2)}};
+  return write_tiny_base(folder) && write_shape_networks(folder) && write_texture_networks(folder) &&
+         write_descriptions(folder, pipeline, {512, 1024}, {{"shape_slat_encoder", "ckpts/shape_encoder"}});
 }
 
 bool write_tiny_adapter(const fs::path& file, uint64_t seed, const TinyAdapter& header) {

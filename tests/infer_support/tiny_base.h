@@ -14,6 +14,10 @@ bool write_tiny_base(const std::filesystem::path& folder);
 // The same with networks for the shape of both tiers, in ckpts/shape_512, shape_1024 and shape_decoder.
 bool write_tiny_shape_base(const std::filesystem::path& folder);
 
+// The same with networks for the texture of both tiers, in ckpts/texture_512, texture_1024 and texture_decoder, and the
+// shape's encoder.
+bool write_tiny_texture_base(const std::filesystem::path& folder);
+
 // Writes a random adapter that fits each of the base's denoisers; its header says what it is for.
 struct TinyAdapter {
   std::string denoiser = "sparse_structure";
