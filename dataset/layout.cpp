@@ -69,6 +69,10 @@ std::string shape_latent_folder(std::string_view encoder, int tier) {
   return absl::StrCat("shape_latents/", std::string(encoder), "_", tier);
 }
 
+std::string pbr_latent_folder(std::string_view encoder, int tier) {
+  return absl::StrCat("pbr_latents/", std::string(encoder), "_", tier);
+}
+
 std::string ss_occupancy_folder(int grid) { return absl::StrCat("ss_occupancy_", grid); }
 
 std::string view_name(int index) {

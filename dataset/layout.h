@@ -31,6 +31,8 @@ std::string ss_latent_folder(std::string_view encoder, int grid);
 // "shape_latents/<encoder>_<tier>", e.g. shape_latents/shape_enc_next_dc_f16c32_fp16_512; `tier` is 512 or 1024, also
 // of a base with smaller grids.
 std::string shape_latent_folder(std::string_view encoder, int tier);
+// "pbr_latents/<encoder>_<tier>", of the texture latents, likewise.
+std::string pbr_latent_folder(std::string_view encoder, int tier);
 std::string ss_occupancy_folder(int grid);  // "ss_occupancy_<grid>"
 std::string view_name(int index);           // "000.png"
 

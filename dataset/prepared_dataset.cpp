@@ -47,6 +47,7 @@ json object_json(const ObjectRecord& object) {
           {"tokens", object.tokens},
           {"voxels", voxels},
           {"mesh", {{"faces", object.faces}, {"vertices", object.vertices}}},
+          {"textures", object.textures},
           {"extra", object.extra},
           {"files", files}};
 }
@@ -156,6 +157,8 @@ ObjectRecord read_object(JsonFields& fields) {
     });
   }
   fields.each_integer_member("tokens", [&](const std::string& name, int64_t count) { object.tokens[name] = count; });
+  fields.each_integer_member("textures",
+                             [&](const std::string& name, int64_t count) { object.textures[name] = count; });
   fields.each_integer_member("voxels", [&](const std::string& name, int64_t count) {
     int side = 0;
     const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), side);

@@ -41,9 +41,10 @@ struct ObjectRecord {
   std::string duplicate_of;                   // sha256, for status duplicate
   std::map<std::string, std::string> stages;  // stage -> ok, or why not
   std::optional<ObjectError> error;           // of the first stage that failed
-  std::map<std::string, int64_t> tokens;      // ss: occupied cells; shape: latent cells
+  std::map<std::string, int64_t> tokens;      // ss: occupied cells; shape, pbr: latent cells
   std::map<int, int64_t> voxels;              // voxels per side -> active voxels
   int64_t faces = 0, vertices = 0;
+  std::map<std::string, int64_t> textures;   // basecolor, metallic, roughness, alpha: how many materials have one
   std::map<std::string, std::string> extra;  // further columns of the user's manifest.csv, kept as they are
   std::vector<FileRecord> files;             // sorted by path
 };

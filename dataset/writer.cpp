@@ -14,6 +14,8 @@
 namespace espalier::dataset {
 namespace {
 
+constexpr const char* kTextureKinds[] = {"basecolor", "metallic", "roughness", "alpha"};  // of ObjectRecord::textures
+
 // One row per unique object; excluded and duplicate files are listed in the manifest only.
 std::string root_table(const Manifest& manifest) {
   CsvTable table;
@@ -32,9 +34,15 @@ std::string root_table(const Manifest& manifest) {
 std::string stats_table(const Manifest& manifest) {
   CsvTable table;
   table.columns = {"sha256", "num_faces", "num_vertices"};
+  for (const char* kind : kTextureKinds) table.columns.push_back(absl::StrCat("num_", kind, "_tex"));
   for (const ObjectRecord& object : manifest.objects) {
-    if (is_prepared(object))
-      table.rows.push_back({object.sha256, std::to_string(object.faces), std::to_string(object.vertices)});
+    if (!is_prepared(object)) continue;
+    auto& row = table.rows.emplace_back(
+        std::vector{object.sha256, std::to_string(object.faces), std::to_string(object.vertices)});
+    for (const char* kind : kTextureKinds) {
+      const auto found = object.textures.find(kind);
+      row.push_back(std::to_string(found == object.textures.end() ? 0 : found->second));
+    }
   }
   return write_csv(table);
 }
@@ -51,6 +59,7 @@ const std::map<std::string, ArtifactTable>& artifact_tables() {
       {"ss_latent", {"ss_latent_encoded", "sparse_structure", nullptr}},
       {"ss_occupancy", {"ss_occupancy", "sparse_structure", nullptr}},
       {"shape_latent", {"shape_latent_encoded", "geometry", "shape"}},
+      {"pbr_latent", {"pbr_latent_encoded", "texture", "pbr"}},
       {"render_cond", {"cond_rendered", nullptr, nullptr}}};
   return kTables;
 }

@@ -44,12 +44,14 @@ dataset::StageSummary summary(const std::vector<dataset::ObjectRecord>& objects,
   return out;
 }
 
-dataset::StageSummary geometry_summary(const std::vector<dataset::ObjectRecord>& objects, int resolution) {
-  dataset::StageSummary out = summary(objects, "geometry");
-  out.max_tokens = dataset::max_latent_tokens(resolution);
+// Of a stage with structured latents; `encoder`: whose they are.
+dataset::StageSummary structured_summary(const std::vector<dataset::ObjectRecord>& objects, const char* stage,
+                                         const char* encoder, const dataset::Manifest& manifest) {
+  dataset::StageSummary out = summary(objects, stage);
+  out.max_tokens = dataset::max_latent_tokens(manifest.resolution);
   for (const auto& object : objects) {
-    if (!dataset::is_usable(object, "geometry")) continue;
-    const int64_t tokens = dataset::token_count(object, "shape");
+    if (!dataset::is_usable(object, stage)) continue;
+    const int64_t tokens = dataset::token_count(object, encoder);
     if (!out.tokens) out.tokens = {tokens, tokens, 0};
     out.tokens->min = std::min(out.tokens->min, tokens);
     out.tokens->max = std::max(out.tokens->max, tokens);
@@ -75,9 +77,11 @@ dataset::Manifest complete(dataset::Manifest manifest, std::vector<dataset::Obje
                            std::string archive_sha256) {
   manifest.source = count(objects, std::move(archive_sha256));
   manifest.stages["sparse_structure"] = summary(objects, "sparse_structure");
+  const bool shape = manifest.encoders.contains("shape"), texture = manifest.encoders.contains("pbr");
   manifest.stages["geometry"].reason = "no_shape_encoder";
-  if (manifest.encoders.contains("shape")) manifest.stages["geometry"] = geometry_summary(objects, manifest.resolution);
-  manifest.stages["texture"].reason = "not_prepared";
+  manifest.stages["texture"].reason = shape ? "no_texture_encoder" : "no_shape_encoder";
+  if (shape) manifest.stages["geometry"] = structured_summary(objects, "geometry", "shape", manifest);
+  if (texture) manifest.stages["texture"] = structured_summary(objects, "texture", "pbr", manifest);
   manifest.objects = std::move(objects);
   std::sort(manifest.objects.begin(), manifest.objects.end(),
             [](const auto& a, const auto& b) { return std::tie(a.sha256, a.path) < std::tie(b.sha256, b.path); });

@@ -16,6 +16,7 @@ struct Texts {
   std::string resolution = "512", seed = "0", views = "16", render_resolution = "0", render_samples = "32",
               threads = "0", shard = "0/1", progress_fd = "-1";
   std::vector<std::string> merge;
+  bool texture_from_default_material = false;
 };
 
 void declare(CLI::App& app, Texts& texts) {
@@ -29,6 +30,8 @@ void declare(CLI::App& app, Texts& texts) {
       ->capture_default_str();
   app.add_option("--render-samples", texts.render_samples, "per pixel, 1..4096")->capture_default_str();
   app.add_option("--threads", texts.threads, "CPU threads; 0: one per core")->capture_default_str();
+  app.add_flag("--texture-from-default-material", texts.texture_from_default_material,
+               "prepares objects without materials and vertex colours for texture, too: as grey");
   app.add_option("--work-dir", texts.work_dir, "keeps finished objects, so that a stopped run can go on");
   app.add_option("--shard", texts.shard, "I/N: prepare only every N-th asset from place I on, and write a part")
       ->capture_default_str();
@@ -63,7 +66,7 @@ void check_merge(const CLI::App& app, const Texts& texts, std::vector<std::strin
 }  // namespace
 
 Status parse_command_line(int argc, const char* const* argv, CommandLine& line) {
-  CLI::App app("Makes a prepared dataset of 3D assets: structure and shape latents and condition views.",
+  CLI::App app("Makes a prepared dataset of 3D assets: structure, shape and texture latents, and condition views.",
                "espalier-preprocess");
   Texts texts;
   declare(app, texts);
@@ -82,6 +85,7 @@ Status parse_command_line(int argc, const char* const* argv, CommandLine& line) 
   config.output = texts.output;
   config.base = texts.base;
   config.work_dir = texts.work_dir;
+  config.texture_from_default_material = texts.texture_from_default_material;
   number("resolution", texts.resolution, config.resolution, faults);
   number("seed", texts.seed, config.seed, faults);
   number("views", texts.views, config.views, faults);

@@ -18,7 +18,8 @@ namespace {
 
 constexpr const char* kStructureKey = "sparse_structure_encoder";
 constexpr const char* kShapeKey = "shape_slat_encoder";
-constexpr int64_t kShapeChannels = 6;  // of nn::dual_grid_channels()
+constexpr const char* kTextureKey = "tex_slat_encoder";
+constexpr int64_t kVoxelChannels = 6;  // of nn::dual_grid_channels() and nn::attribute_channels()
 
 Result<Checkpoint> checkpoint_of(const nn::BaseModel& base, const char* key) {
   ESP_ASSIGN(const nn::ModelFiles files, base.model_files(key));
@@ -63,9 +64,23 @@ Result<std::vector<float>> finite_values(const at::Tensor& latent) {
 Result<at::Tensor> bytes_of(const ovoxel::VoxelTable& table, const char* name, size_t channels) {
   const ovoxel::VoxelAttribute* found = table.attribute(name);
   if (found == nullptr || found->values.size() != channels * table.voxels.size())
-    return absl::InvalidArgumentError(absl::StrCat("the dual grid has no ", name, " of ", channels, " channels"));
+    return absl::InvalidArgumentError(absl::StrCat("the voxels have no ", name, " of ", channels, " channels"));
   const std::vector<int64_t> shape = {static_cast<int64_t>(table.voxels.size()), static_cast<int64_t>(channels)};
   return torch::from_blob(const_cast<uint8_t*>(found->values.data()), shape, at::kByte);
+}
+
+// [M, 6] float32.
+Result<at::Tensor> channels_of(const ovoxel::VoxelTable& table, VoxelContent content) {
+  if (content == VoxelContent::kDualGrid) {
+    ESP_ASSIGN(const at::Tensor vertices, bytes_of(table, "vertices", 3));
+    ESP_ASSIGN(const at::Tensor intersected, bytes_of(table, "intersected", 1));
+    return nn::dual_grid_channels(vertices, intersected);
+  }
+  std::vector<at::Tensor> attributes;
+  for (const auto& [name, channels] : {std::pair{"base_color", 3}, {"metallic", 1}, {"roughness", 1}, {"alpha", 1}}) {
+    ESP_ASSIGN(attributes.emplace_back(), bytes_of(table, name, static_cast<size_t>(channels)));
+  }
+  return nn::attribute_channels(at::cat(attributes, 1));
 }
 
 // [M, 4] int32: sample 0, x, y, z.
@@ -77,7 +92,7 @@ at::Tensor coords_of(const ovoxel::VoxelTable& table) {
 
 Result<std::vector<uint8_t>> cell_bytes(const at::Tensor& coords) {
   if (coords.max().item<int>() > std::numeric_limits<uint8_t>::max())
-    return absl::InvalidArgumentError("the dual grid has more than 4096 voxels per side");
+    return absl::InvalidArgumentError("there are more than 4096 voxels per side");
   const at::Tensor cells = coords.narrow(1, 1, 3).to(at::kByte).contiguous();
   const uint8_t* data = cells.data_ptr<uint8_t>();
   return std::vector<uint8_t>(data, data + cells.numel());
@@ -111,33 +126,33 @@ Result<StructureLatent> StructureEncoder::encode(std::span<const uint8_t> occupa
   });
 }
 
-struct ShapeEncoder::Network {
+struct VoxelEncoder::Network {
   std::unique_ptr<nn::ScVaeEncoder> encoder;
 };
 
-ShapeEncoder::ShapeEncoder(std::unique_ptr<Network> network, Checkpoint checkpoint)
-    : network_(std::move(network)), checkpoint_(std::move(checkpoint)) {}
-ShapeEncoder::~ShapeEncoder() = default;
+VoxelEncoder::VoxelEncoder(VoxelContent content, std::unique_ptr<Network> network, Checkpoint checkpoint)
+    : content_(content), network_(std::move(network)), checkpoint_(std::move(checkpoint)) {}
+VoxelEncoder::~VoxelEncoder() = default;
 
-Result<std::unique_ptr<ShapeEncoder>> ShapeEncoder::load(const nn::BaseModel& base) {
-  ESP_ASSIGN(Checkpoint checkpoint, checkpoint_of(base, kShapeKey));
+Result<std::unique_ptr<VoxelEncoder>> VoxelEncoder::load(const nn::BaseModel& base, VoxelContent content) {
+  const char* const key = content == VoxelContent::kDualGrid ? kShapeKey : kTextureKey;
+  ESP_ASSIGN(Checkpoint checkpoint, checkpoint_of(base, key));
   auto network = std::make_unique<Network>();
-  ESP_ASSIGN(network->encoder, nn::load_sc_encoder(base, kShapeKey, float32()));
+  ESP_ASSIGN(network->encoder, nn::load_sc_encoder(base, key, float32()));
   const nn::ScVaeConfig& config = network->encoder->config();
   const int64_t cell = int64_t{1} << (config.levels() - 1);
-  if (config.io_channels != kShapeChannels || cell != dataset::kVoxelsPerCell)
-    return absl::InvalidArgumentError(absl::StrCat(kShapeKey, ": takes ", config.io_channels, " channels and ", cell,
-                                                   " voxels per cell; a dual grid has ", kShapeChannels, ", a cell ",
+  if (config.io_channels != kVoxelChannels || cell != dataset::kVoxelsPerCell)
+    return absl::InvalidArgumentError(absl::StrCat(key, ": takes ", config.io_channels, " channels and ", cell,
+                                                   " voxels per cell; a voxel has ", kVoxelChannels, ", a cell ",
                                                    dataset::kVoxelsPerCell));
-  return std::unique_ptr<ShapeEncoder>(new ShapeEncoder(std::move(network), std::move(checkpoint)));
+  return std::unique_ptr<VoxelEncoder>(new VoxelEncoder(content, std::move(network), std::move(checkpoint)));
 }
 
-Result<dataset::StructuredLatent> ShapeEncoder::encode(const ovoxel::VoxelTable& dual_grid) const {
-  return guarded("shape", [&]() -> Result<dataset::StructuredLatent> {
-    ESP_ASSIGN(const at::Tensor vertices, bytes_of(dual_grid, "vertices", 3));
-    ESP_ASSIGN(const at::Tensor intersected, bytes_of(dual_grid, "intersected", 1));
-    ESP_ASSIGN(const nn::SparseTensor voxels,
-               nn::SparseTensor::create(nn::dual_grid_channels(vertices, intersected), coords_of(dual_grid), 1));
+Result<dataset::StructuredLatent> VoxelEncoder::encode(const ovoxel::VoxelTable& table) const {
+  const char* const what = content_ == VoxelContent::kDualGrid ? "shape" : "texture";
+  return guarded(what, [&]() -> Result<dataset::StructuredLatent> {
+    ESP_ASSIGN(at::Tensor channels, channels_of(table, content_));
+    ESP_ASSIGN(const nn::SparseTensor voxels, nn::SparseTensor::create(std::move(channels), coords_of(table), 1));
     const nn::SparseTensor mean = network_->encoder->forward(voxels).mean;
     dataset::StructuredLatent latent;
     ESP_ASSIGN(latent.feats, finite_values(mean.feats));
@@ -148,7 +163,7 @@ Result<dataset::StructuredLatent> ShapeEncoder::encode(const ovoxel::VoxelTable&
 }
 
 // The finest level decides: coordinates, channels and neighbours, and the first block's input, normed input and output.
-uint64_t ShapeEncoder::bytes_per_voxel() const {
+uint64_t VoxelEncoder::bytes_per_voxel() const {
   const auto channels = static_cast<uint64_t>(network_->encoder->config().model_channels.front());
   return 512 + 3 * channels * sizeof(float);
 }
@@ -156,9 +171,10 @@ uint64_t ShapeEncoder::bytes_per_voxel() const {
 Result<Encoders> Encoders::load(const nn::BaseModel& base) {
   Encoders encoders;
   ESP_ASSIGN(encoders.structure, StructureEncoder::load(base));
-  if (base.has_model(kShapeKey)) {
-    ESP_ASSIGN(encoders.shape, ShapeEncoder::load(base));
-  }
+  if (!base.has_model(kShapeKey)) return encoders;
+  ESP_ASSIGN(encoders.shape, VoxelEncoder::load(base, VoxelContent::kDualGrid));
+  if (!base.has_model(kTextureKey)) return encoders;
+  ESP_ASSIGN(encoders.texture, VoxelEncoder::load(base, VoxelContent::kMaterial));
   return encoders;
 }
 

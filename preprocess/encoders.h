@@ -49,26 +49,30 @@ class StructureEncoder {
   Checkpoint checkpoint_;
 };
 
-// Encodes flexible dual grids for the geometry stage: dataset::kVoxelsPerCell voxels per side become one latent
-// cell. Thread-safe.
-class ShapeEncoder {
+// What a voxel holds: a piece of a flexible dual grid (ovoxel::pack_dual_grid()) for the geometry stage, or of
+// materials (ovoxel::pbr_voxels()) for the texture stage.
+enum class VoxelContent { kDualGrid, kMaterial };
+
+// Encodes a surface's voxels: dataset::kVoxelsPerCell voxels per side become one latent cell. Thread-safe.
+class VoxelEncoder {
  public:
   // As StructureEncoder::load. INVALID_ARGUMENT also for an encoder with other input channels or another cell size.
-  static Result<std::unique_ptr<ShapeEncoder>> load(const nn::BaseModel& base);
-  ~ShapeEncoder();
+  static Result<std::unique_ptr<VoxelEncoder>> load(const nn::BaseModel& base, VoxelContent content);
+  ~VoxelEncoder();
 
   const Checkpoint& checkpoint() const { return checkpoint_; }
 
-  // A dual grid as ovoxel::pack_dual_grid() gives it, with fewer than 4096 voxels per side. The cells come in ascending
-  // (x, y, z) order. Errors as StructureEncoder::encode; INVALID_ARGUMENT: not such a grid.
-  Result<dataset::StructuredLatent> encode(const ovoxel::VoxelTable& dual_grid) const;
+  // Voxels of that content, fewer than 4096 per side. The cells come in ascending (x, y, z) order, so that the same
+  // voxels give the same cells whatever they hold. Errors as StructureEncoder::encode; INVALID_ARGUMENT: other voxels.
+  Result<dataset::StructuredLatent> encode(const ovoxel::VoxelTable& voxels) const;
 
   // Roughly what encoding takes for each voxel at its peak.
   uint64_t bytes_per_voxel() const;
 
  private:
   struct Network;
-  ShapeEncoder(std::unique_ptr<Network> network, Checkpoint checkpoint);
+  VoxelEncoder(VoxelContent content, std::unique_ptr<Network> network, Checkpoint checkpoint);
+  const VoxelContent content_;
   std::unique_ptr<Network> network_;
   Checkpoint checkpoint_;
 };
@@ -76,7 +80,9 @@ class ShapeEncoder {
 // What a base offers for preparation.
 struct Encoders {
   std::unique_ptr<StructureEncoder> structure;
-  std::unique_ptr<ShapeEncoder> shape;  // null: the base has none
+  std::unique_ptr<VoxelEncoder> shape;    // null: the base has none
+  std::unique_ptr<VoxelEncoder> texture;  // null: the base has none, or none for the shape, without which texture
+                                          // cannot be trained
 
   static Result<Encoders> load(const nn::BaseModel& base);
 };

@@ -20,6 +20,7 @@ constexpr size_t kShownWarnings = 5;  // per object
 
 constexpr uint64_t kVoxelsPerSquare = 8;          // a surface's voxels, in squares of the grid's side
 constexpr uint64_t kDualGridBytes = 2 * 25 + 16;  // per voxel: its slabs and the whole, then packed
+constexpr uint64_t kMaterialBytes = 2 * 18;       // per voxel: its slabs and the whole
 
 uint64_t squared(int side) { return static_cast<uint64_t>(side) * static_cast<uint64_t>(side); }
 
@@ -28,12 +29,11 @@ uint64_t estimated_bytes(const ObjectSettings& settings, const Encoders& encoder
   std::error_code error;
   const auto file = std::filesystem::file_size(settings.root / asset.path, error);
   const auto cells = static_cast<uint64_t>(settings.ss_resolution);
-  uint64_t shape = 0;
-  if (encoders.shape != nullptr)
-    shape =
-        squared(settings.shape_resolution) * kVoxelsPerSquare * (kDualGridBytes + encoders.shape->bytes_per_voxel());
+  uint64_t voxel = 0;  // of the shape or, when that is done, of the texture
+  if (encoders.shape != nullptr) voxel = kDualGridBytes + encoders.shape->bytes_per_voxel();
+  if (encoders.texture != nullptr) voxel = std::max(voxel, kMaterialBytes + encoders.texture->bytes_per_voxel());
   return (error ? 0 : file * 16) + squared(settings.voxel_resolution) * kVoxelsPerSquare * sizeof(ovoxel::Voxel) +
-         cells * cells * cells * 4 * 256 + shape +
+         cells * cells * cells * 4 * 256 + squared(settings.shape_resolution) * kVoxelsPerSquare * voxel +
          squared(settings.render_size) * 4 * static_cast<uint64_t>(settings.views);
 }
 

@@ -27,7 +27,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kRecipe = 1;  // raised when the same asset gives other files than before
+constexpr int kRecipe = 2;  // raised when the same asset gives other files than before
 constexpr int kTopTier = 1024, kOccupancySide = 64;
 
 // A whole number of cells, or INVALID_ARGUMENT naming the base.
@@ -46,7 +46,7 @@ struct Plan {
   std::string base_name;
   double grid_scale = 1;
   Encoders encoders;
-  dataset::NormalizationRecord shape_normalization;
+  std::map<std::string, dataset::NormalizationRecord> normalization;  // by kind of latent
   int threads = 1;
 
   // Names all that the files of an object depend on besides the asset.
@@ -55,6 +55,8 @@ struct Plan {
     const nlohmann::json parts = {{"recipe", kRecipe},
                                   {"encoder", encoders.structure->checkpoint().sha256},
                                   {"shape_encoder", encoders.shape ? encoders.shape->checkpoint().sha256 : ""},
+                                  {"texture_encoder", encoders.texture ? encoders.texture->checkpoint().sha256 : ""},
+                                  {"default_material", encoders.texture != nullptr && s.texture_from_default_material},
                                   {"shape_voxels", encoders.shape ? s.shape_resolution : 0},
                                   {"views", s.views},
                                   {"size", s.render_size},
@@ -65,6 +67,22 @@ struct Plan {
     return sha256_hex(parts.dump()).substr(0, 16);
   }
 };
+
+// Folders and statistics of the latents that the base has encoders for.
+void plan_structured_latents(const nn::BaseModel& base, int tier, Plan& plan) {
+  const auto normalize = [&](const char* kind, const nn::LatentNormalization& statistics) {
+    if (!statistics.mean.empty()) plan.normalization[kind] = {statistics.mean, statistics.std};
+  };
+  const Encoders& encoders = plan.encoders;
+  if (encoders.shape) {
+    plan.settings.shape_folder = dataset::shape_latent_folder(encoders.shape->checkpoint().name, tier);
+    normalize("shape", base.shape_slat_normalization());
+  }
+  if (encoders.texture) {
+    plan.settings.texture_folder = dataset::pbr_latent_folder(encoders.texture->checkpoint().name, tier);
+    normalize("pbr", base.tex_slat_normalization());
+  }
+}
 
 Result<Plan> make_plan(const PreprocessConfig& config) {
   Plan plan;
@@ -88,14 +106,12 @@ Result<Plan> make_plan(const PreprocessConfig& config) {
   settings.render_samples = config.render_samples;
   settings.seed = config.seed;
   settings.shape_resolution = shape_cells * dataset::kVoxelsPerCell;
-  settings.max_shape_tokens = dataset::max_latent_tokens(config.resolution);
+  settings.max_latent_tokens = dataset::max_latent_tokens(config.resolution);
+  settings.texture_from_default_material = config.texture_from_default_material;
   settings.voxelizer.version = ESP_VERSION;
   settings.latent_folder =
       dataset::ss_latent_folder(plan.encoders.structure->checkpoint().name, settings.ss_resolution);
-  if (plan.encoders.shape) {
-    settings.shape_folder = dataset::shape_latent_folder(plan.encoders.shape->checkpoint().name, config.resolution);
-    plan.shape_normalization = {base.shape_slat_normalization().mean, base.shape_slat_normalization().std};
-  }
+  plan_structured_latents(base, config.resolution, plan);
   settings.occupancy_folder = dataset::ss_occupancy_folder(settings.ss_resolution);
   settings.render_folder = "renders_cond";
   return plan;
@@ -123,8 +139,12 @@ dataset::Manifest header(const PreprocessConfig& config, const Plan& plan) {
     manifest.folders["shape_latent"] = settings.shape_folder;
     manifest.encoders["shape"] = encoder_record(plan.encoders.shape->checkpoint());
     manifest.voxelizer = settings.voxelizer;
-    if (!plan.shape_normalization.mean.empty()) manifest.normalization["shape"] = plan.shape_normalization;
   }
+  if (plan.encoders.texture) {
+    manifest.folders["pbr_latent"] = settings.texture_folder;
+    manifest.encoders["pbr"] = encoder_record(plan.encoders.texture->checkpoint());
+  }
+  manifest.normalization = plan.normalization;
   manifest.render = {settings.views, settings.render_size, settings.render_samples, "espalier-embree",
                      "filmic",       settings.seed};
   return manifest;
@@ -159,6 +179,17 @@ Result<PreprocessResult> finish_part(const PreprocessConfig& config, const Plan&
   return measured(std::move(result), config.output);
 }
 
+// One line for all of them: archives without any material are common.
+void tell_without_material(const std::vector<dataset::ObjectRecord>& objects, const PreprocessObserver& observer) {
+  const auto count = std::count_if(objects.begin(), objects.end(), [](const dataset::ObjectRecord& object) {
+    const auto texture = object.stages.find("texture");
+    return texture != object.stages.end() && texture->second == "no_material";
+  });
+  if (count > 0 && observer.warning)
+    observer.warning(absl::StrCat(count, " of ", objects.size(), " assets have neither materials nor vertex colours: ",
+                                  "texture cannot be trained on them"));
+}
+
 Result<PreprocessResult> prepare_assets(const PreprocessConfig& config, const Plan& given, const fs::path& work,
                                         std::stop_token stop, const PreprocessObserver& observer) {
   ESP_ASSIGN(const TempDir scratch, TempDir::create("assets", work));
@@ -173,6 +204,7 @@ Result<PreprocessResult> prepare_assets(const PreprocessConfig& config, const Pl
   settings.threads = std::max(1, given.threads / workers);
   ESP_ASSIGN(const ObjectStore store, ObjectStore::open(work, given.key()));
   ESP_ASSIGN(auto objects, prepare_all(assets, settings, workers, given.encoders, store, stop, observer));
+  tell_without_material(objects, observer);
   dataset::FilesOnDisk files;
   for (size_t i = 0; i < assets.size(); ++i) {
     for (const auto& file : objects[i].files) files[file.path] = store.folder(assets[i]) / file.path;
@@ -194,6 +226,8 @@ Status check_encoders(const dataset::Manifest& manifest, const Plan& plan) {
     other = "sparse-structure";
   else if (plan.encoders.shape && differs("shape", plan.encoders.shape->checkpoint()))
     other = "shape";
+  else if (plan.encoders.texture && differs("pbr", plan.encoders.texture->checkpoint()))
+    other = "texture";
   if (other == nullptr) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("the dataset was prepared with another ", other,
                                                  " encoder than that of the base ", plan.base_name,
@@ -206,6 +240,7 @@ std::vector<std::string> stages_of(const dataset::PreparedDataset& data) {
   const auto any = [&](auto has_data) { return std::any_of(data.objects().begin(), data.objects().end(), has_data); };
   if (any([](const dataset::Object& object) { return object.ss_channels > 0; })) stages.push_back("sparse_structure");
   if (any([](const dataset::Object& object) { return object.shape_tokens > 0; })) stages.push_back("geometry");
+  if (any([](const dataset::Object& object) { return object.texture_tokens > 0; })) stages.push_back("texture");
   return stages;
 }
 
@@ -220,8 +255,13 @@ Result<PreprocessResult> reuse(const PreprocessConfig& config, const Plan& plan,
   ESP_TRY(check_encoders(manifest, plan));
   if (data.objects().empty()) return absl::InvalidArgumentError("the prepared dataset has no data for any stage");
   std::vector<std::string> warnings = data.warnings();
-  if (plan.encoders.shape && !manifest.folders.contains("shape_latent"))
+  const auto missing = [&](const auto& encoder, const char* kind) {
+    return encoder != nullptr && !manifest.folders.contains(kind);
+  };
+  if (missing(plan.encoders.shape, "shape_latent"))
     warnings.push_back("the prepared dataset has no shape latents: prepare the assets again to train geometry");
+  if (missing(plan.encoders.texture, "pbr_latent"))
+    warnings.push_back("the prepared dataset has no texture latents: prepare the assets again to train texture");
   for (const std::string& warning : warnings) {
     if (observer.warning) observer.warning(warning);
   }

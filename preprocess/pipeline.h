@@ -11,7 +11,7 @@
 // From a user's 3D assets to a prepared dataset. Free of torch.
 //
 //   archive -> discovery -> import (sandboxed) -> normalise -> voxels -> occupancy -> structure latent ;
-//   -> dual grid -> shape latent ; -> views ; -> dataset
+//   -> dual grid -> shape latent ; -> materials in voxels -> texture latent ; -> views ; -> dataset
 //
 // A dataset serves all stages that its base has an encoder for, whatever a job trains first.
 namespace espalier::preprocess {
@@ -35,6 +35,9 @@ struct PreprocessConfig {
   int render_resolution = 0;     // pixels per side, 64 .. 2048; 0: 1024 * grid scale of the base
   int render_samples = 32;       // per pixel, 1 .. 4096
   int threads = 0;               // 0: one per core
+  // Prepares objects whose file has neither materials nor vertex colours for texture, too: as grey. Else they are left
+  // out of it.
+  bool texture_from_default_material = false;
   // A preparation may be shared out: shard i of n handles the assets whose place in the sorted discovery is i modulo n
   // and writes a part (preprocess/part.h); merge_parts() joins them. One shard writes the dataset itself.
   int shard = 0, shards = 1;  // 0 <= shard < shards <= 1024
@@ -72,7 +75,7 @@ struct PreprocessResult {
   int64_t objects = 0;     // usable
   int64_t failed = 0;
   int64_t duplicates = 0;
-  std::vector<std::string> stages;  // denoisers that there is data for: sparse_structure, geometry
+  std::vector<std::string> stages;  // denoisers that there is data for: sparse_structure, geometry, texture
   bool reused = false;              // the input already was a prepared dataset
 };
 

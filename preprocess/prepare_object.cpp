@@ -16,6 +16,7 @@
 #include "ovoxel/active_voxels.h"
 #include "ovoxel/dual_grid.h"
 #include "ovoxel/occupancy.h"
+#include "ovoxel/pbr_voxels.h"
 #include "ovoxel/stored_dual_grid.h"
 #include "preprocess/import_asset.h"
 #include "preprocess/up_axis.h"
@@ -46,6 +47,26 @@ Result<std::string> cells_npz(const std::vector<uint8_t>& coords, const std::vec
   return dataset::write_npz(arrays);
 }
 
+// A face with a material, or vertex colours.
+bool has_material(const mesh::Scene& scene) {
+  return std::any_of(scene.meshes.begin(), scene.meshes.end(), [](const mesh::Mesh& mesh) {
+    const auto& ids = mesh.material_ids;
+    return !mesh.colors.empty() || std::any_of(ids.begin(), ids.end(), [](int32_t id) { return id >= 0; });
+  });
+}
+
+// As ObjectRecord::textures.
+std::map<std::string, int64_t> texture_counts(const mesh::Scene& scene) {
+  std::map<std::string, int64_t> counts;
+  for (const mesh::Material& material : scene.materials) {
+    counts["basecolor"] += material.base_color_texture.has_value();
+    counts["metallic"] += material.metallic_texture.has_value();
+    counts["roughness"] += material.roughness_texture.has_value();
+    counts["alpha"] += material.alpha_texture.has_value();
+  }
+  return counts;
+}
+
 // The stages of one object, in order.
 class Preparation {
  public:
@@ -57,12 +78,13 @@ class Preparation {
     ESP_TRY(load(warnings));
     ESP_ASSIGN(folder_, store_.begin(asset_));
     stage_ = "voxelize";
-    ESP_TRY(geometry([this] { return make_dual_grid(); }, warnings));
+    ESP_TRY(attempt("geometry", encoders_.shape, warnings, [this] { return make_dual_grid(); }));
     ESP_TRY(voxelize());
     stage_ = "encode";
     ESP_TRY(encode_structure());
-    ESP_TRY(geometry([this] { return encode_shape(); }, warnings));
+    ESP_TRY(attempt("geometry", encoders_.shape, warnings, [this] { return encode_shape(); }));
     dual_grid_.reset();
+    ESP_TRY(attempt("texture", encoders_.texture, warnings, [this] { return encode_texture(); }));
     ESP_TRY(render());
     record_.sha256 = asset_.sha256;
     record_.bundle_sha256 = asset_.bundle_sha256;
@@ -80,6 +102,7 @@ class Preparation {
     warnings = scene_.warnings;
     record_.faces = static_cast<int64_t>(mesh::face_count(scene_));
     record_.vertices = static_cast<int64_t>(mesh::vertex_count(scene_));
+    record_.textures = texture_counts(scene_);
     turn_up(asset_.up_axis, asset_.path, scene_);
     const auto map = mesh::normalize(scene_);
     if (!map.ok()) return coded(map.status(), "EMPTY_MESH");
@@ -87,9 +110,11 @@ class Preparation {
     return next();
   }
 
-  // A step of the geometry stage. A fault of the asset in it costs the object that stage only.
-  Status geometry(const std::function<Status()>& step, std::vector<std::string>& warnings) {
-    if (encoders_.shape == nullptr || record_.error) return absl::OkStatus();
+  // A step of a stage that an object may lack, unless there is no encoder for it or an earlier one failed. A fault of
+  // the asset in it costs the object that stage only, and with its shape also texture.
+  Status attempt(const char* name, const std::unique_ptr<VoxelEncoder>& encoder, std::vector<std::string>& warnings,
+                 const std::function<Status()>& step) {
+    if (encoder == nullptr || record_.error) return absl::OkStatus();
     Status status;
     try {
       status = step();
@@ -99,8 +124,9 @@ class Preparation {
     const std::string code = asset_error_code(status);
     if (code.empty()) return status;
     record_.error = asset_error(status, stage_);
-    record_.stages["geometry"] = absl::AsciiStrToLower(code);
-    warnings.push_back(absl::StrCat("not usable for geometry: ", std::string(status.message())));
+    record_.stages[name] = absl::AsciiStrToLower(code);
+    if (encoders_.texture != nullptr) record_.stages["texture"] = absl::AsciiStrToLower(code);
+    warnings.push_back(absl::StrCat("not usable for ", name, ": ", std::string(status.message())));
     return absl::OkStatus();
   }
 
@@ -145,15 +171,40 @@ class Preparation {
     if (!cells.ok()) return coded(cells.status(), "VOXELIZE_FAILED");
     const int64_t tokens = std::count(cells->begin(), cells->end(), uint8_t{1});
     record_.tokens["shape"] = tokens;
-    if (tokens > settings_.max_shape_tokens)
+    if (tokens > settings_.max_latent_tokens)
       return absl::InvalidArgumentError(absl::StrCat("TOO_MANY_TOKENS: the surface touches ", tokens,
-                                                     " cells of the shape latent; at most ", settings_.max_shape_tokens,
-                                                     " can be trained on"));
-    ESP_ASSIGN(const dataset::StructuredLatent latent, encoders_.shape->encode(*dual_grid_));
-    ESP_ASSIGN(const std::string npz, cells_npz(latent.coords, latent.feats));
-    ESP_TRY(write(npz_path(settings_.shape_folder), npz));
-    record_.stages["geometry"] = "ok";
+                                                     " cells of the shape latent; at most ",
+                                                     settings_.max_latent_tokens, " can be trained on"));
+    ESP_ASSIGN(dataset::StructuredLatent latent, encoders_.shape->encode(*dual_grid_));
+    ESP_TRY(write_latent("geometry", settings_.shape_folder, latent));
+    shape_cells_ = std::move(latent.coords);
     return next();
+  }
+
+  Status encode_texture() {
+    if (!settings_.texture_from_default_material && !has_material(scene_)) {
+      record_.stages["texture"] = "no_material";
+      return absl::OkStatus();
+    }
+    stage_ = "voxelize";
+    ovoxel::PbrVoxelOptions options;
+    options.threads = settings_.threads;
+    const auto voxels = ovoxel::pbr_voxels(scene_, settings_.shape_resolution, options);
+    if (!voxels.ok()) return coded(voxels.status(), "VOXELIZE_FAILED");
+    stage_ = "encode";
+    ESP_ASSIGN(const dataset::StructuredLatent latent, encoders_.texture->encode(*voxels));
+    if (latent.coords != shape_cells_)
+      return absl::InvalidArgumentError("COORD_MISMATCH: the materials' voxels are not those of the shape");
+    record_.tokens["pbr"] = static_cast<int64_t>(latent.coords.size() / 3);
+    ESP_TRY(write_latent("texture", settings_.texture_folder, latent));
+    return next();
+  }
+
+  Status write_latent(const char* stage, const std::string& folder, const dataset::StructuredLatent& latent) {
+    ESP_ASSIGN(const std::string npz, cells_npz(latent.coords, latent.feats));
+    ESP_TRY(write(npz_path(folder), npz));
+    record_.stages[stage] = "ok";
+    return absl::OkStatus();
   }
 
   Status encode_structure() {
@@ -221,6 +272,7 @@ class Preparation {
   mesh::Normalization normalization_;
   std::vector<uint8_t> occupancy_;               // [side, side, side]
   std::optional<ovoxel::VoxelTable> dual_grid_;  // packed; absent unless geometry is prepared
+  std::vector<uint8_t> shape_cells_;             // [T, 3] of the shape latent
   fs::path folder_;
   std::vector<std::string> paths_;  // written so far, in the dataset
   dataset::ObjectRecord record_;

@@ -22,8 +22,9 @@ struct ObjectSettings {
   SandboxLimits sandbox;
   int voxel_resolution = 1024;  // voxels per side: the highest tier of the base
   int ss_resolution = 64;       // occupancy cells per side
-  int shape_resolution = 512;   // voxels per side of the dual grid: the tier of the run
-  int64_t max_shape_tokens = 0;
+  int shape_resolution = 512;   // voxels per side of the dual grid and the materials: the tier of the run
+  int64_t max_latent_tokens = 0;
+  bool texture_from_default_material = false;
   dataset::VoxelizerRecord voxelizer;
   int views = 16;
   int render_size = 1024;
@@ -31,12 +32,13 @@ struct ObjectSettings {
   uint64_t seed = 0;
   int threads = 1;  // inside one object
   // In the dataset.
-  std::string latent_folder, occupancy_folder, shape_folder, render_folder;
+  std::string latent_folder, occupancy_folder, shape_folder, texture_folder, render_folder;
 };
 
 // One asset through all stages: import, normalise, voxels, occupancy, latents, views; its files are committed to the
-// store. The record has status "ok", or "partial" with the error that left it without geometry data. Without a shape
-// encoder geometry is not tried.
+// store. The record has status "ok", or "partial" with the error that left it without geometry or texture data. Stages
+// without an encoder are not tried. Texture is "no_material" for an object whose file says nothing of its looks, unless
+// `texture_from_default_material`.
 //
 // An error that belongs to the asset starts with a code ("EMPTY_MESH: ..."); `stage` then says where: load, voxelize,
 // encode or render. Any other error (CANCELLED, no disk space, no child process) belongs to the run.

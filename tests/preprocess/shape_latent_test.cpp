@@ -172,7 +172,7 @@ TEST_F(ShapeLatents, AreMissingWithoutAnEncoder) {
   config_.input = config_.output;
   config_.output = path("reused.zip");
   ASSERT_TRUE(run().ok());
-  EXPECT_THAT(warnings_, ElementsAre(HasSubstr("no shape latents")));
+  EXPECT_THAT(warnings_, ElementsAre(HasSubstr("no shape latents"), HasSubstr("no texture latents")));
 }
 
 TEST_F(ShapeLatents, OfAnotherEncoderAreNotReused) {
@@ -202,6 +202,7 @@ TEST_F(ShapeLatents, WithTooManyCellsCostOnlyTheGeometry) {
   for (const auto& record : data.manifest().objects) {
     const bool dense = record.path == "dense.glb";
     EXPECT_EQ(record.stages.at("geometry"), dense ? "too_many_tokens" : "ok");
+    EXPECT_EQ(record.stages.at("texture"), record.stages.at("geometry"));
     EXPECT_EQ(dataset::token_count(record, "shape") > 8192, dense);
   }
   EXPECT_EQ(data.manifest().stages.at("geometry").objects, 1);
@@ -238,10 +239,10 @@ TEST_F(ShapeLatents, AreMadeOfSurfacesThatEncloseNothing) {
   for (const dataset::Object& object : data.objects()) EXPECT_GT(object.shape_tokens, 0);
 }
 
-TEST(ShapeEncoder, OfOtherCellsIsRefused) {
+TEST(VoxelEncoder, OfOtherCellsIsRefused) {
   const auto folder = TempDir::create("shape_latent_test");
   ASSERT_TRUE(testing::write_tiny_base(folder->path()).ok());
-  nlohmann::json args = testing::tiny_shape_encoder();
+  nlohmann::json args = testing::tiny_voxel_encoder();
   for (const char* list : {"model_channels", "num_blocks", "block_type", "down_block_type", "block_args"})
     args[list].erase(0);
   const auto config = nn::ScVaeConfig::parse(args);
