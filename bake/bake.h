@@ -77,8 +77,9 @@ struct BakedObject {
 //   surface    in the volume's frame; must have an area
 //   reference  the surface that the volume was decoded with, for snap_to_reference; may be `surface` itself
 //
-// INVALID_ARGUMENT: options out of range, what mesh::validate() refuses, no area, voxels and values of different number,
-// a voxel outside the grid or listed twice, a value that is not finite, no voxel near the surface. CANCELLED: stopped.
+// INVALID_ARGUMENT: options out of range, what mesh::validate() refuses, no area, voxels and values of different
+// number, a voxel outside the grid or listed twice, a value that is not finite, no voxel near the surface. CANCELLED:
+// stopped.
 Result<BakedObject> bake(const mesh::Surface& surface, const mesh::Surface& reference, const AttributeVolume& volume,
                          const BakeOptions& options = {});
 

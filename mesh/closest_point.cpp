@@ -104,19 +104,17 @@ double ClosestPoint::distance2(const Box& box, const Point& from) const {
   return sum;
 }
 
-void ClosestPoint::visit_leaf(const Node& leaf, const Point& from, double& best, Hit& hit) const {
-  for (uint32_t i = leaf.first; i < leaf.first + leaf.count; ++i) {
-    const Point near = closest_on_triangle(corners_[order_[i]], from);
-    const Point way = minus(near, from);
-    const double squared = dot(way, way);
-    if (!(squared < best)) continue;
-    best = squared;
-    hit.point = {static_cast<float>(near[0]), static_cast<float>(near[1]), static_cast<float>(near[2])};
-    hit.triangle = order_[i];
-  }
+void ClosestPoint::visit_triangle(uint32_t triangle, const Point& from, double& best, Hit& hit) const {
+  const Point near = closest_on_triangle(corners_[triangle], from);
+  const Point way = minus(near, from);
+  const double squared = dot(way, way);
+  if (!(squared < best)) return;
+  best = squared;
+  hit.point = {static_cast<float>(near[0]), static_cast<float>(near[1]), static_cast<float>(near[2])};
+  hit.triangle = triangle;
 }
 
-ClosestPoint::Hit ClosestPoint::find(const Vec3& vertex) const {
+ClosestPoint::Hit ClosestPoint::find(const Vec3& vertex, uint32_t guess) const {
   const Point from = point_of(vertex);
   struct Pending {
     uint32_t node;
@@ -127,12 +125,13 @@ ClosestPoint::Hit ClosestPoint::find(const Vec3& vertex) const {
   pending[count++] = {0, distance2(nodes_[0].box, from)};
   Hit hit{};
   double best = std::numeric_limits<double>::infinity();
+  visit_triangle(guess, from, best, hit);
   while (count > 0) {
     const Pending next = pending[--count];
     if (next.distance2 >= best) continue;
     const Node& node = nodes_[next.node];
     if (node.count > 0) {
-      visit_leaf(node, from, best, hit);
+      for (uint32_t i = node.first; i < node.first + node.count; ++i) visit_triangle(order_[i], from, best, hit);
       continue;
     }
     Pending near{next.node + 1, distance2(nodes_[next.node + 1].box, from)};

@@ -21,7 +21,8 @@ class ClosestPoint {
   // INVALID_ARGUMENT: no triangles, or as validate(). Keeps a copy of the corners.
   static Result<ClosestPoint> over(const Surface& surface);
 
-  Hit find(const Vec3& from) const;
+  // `guess`: a triangle that may be near, which makes the search shorter; of several equally close ones it is the hit.
+  Hit find(const Vec3& from, uint32_t guess = 0) const;
 
  private:
   using Point = std::array<double, 3>;
@@ -37,7 +38,7 @@ class ClosestPoint {
   ClosestPoint() = default;
   uint32_t add_node(uint32_t begin, uint32_t end);
   double distance2(const Box& box, const Point& from) const;
-  void visit_leaf(const Node& leaf, const Point& from, double& best, Hit& hit) const;
+  void visit_triangle(uint32_t triangle, const Point& from, double& best, Hit& hit) const;
 
   std::vector<std::array<Vec3, 3>> corners_;  // by triangle
   std::vector<uint32_t> order_;
