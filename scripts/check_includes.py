@@ -26,6 +26,7 @@ ALLOWED = {
     "infer": {"common", "bake", "dataset", "image", "mesh", "ovoxel", "nn"},
     "infer/server": {"common", "rpc", "infer"},
     "infer/program": {"common", "rpc", "infer", "infer/server"},
+    "evaluate": {"common", "image", "mesh", "render"},
     "nano": {"common", "archive", "dataset", "image", "mesh", "ovoxel", "render", "nn", "preprocess", "train", "infer"},
     "coordinator": {"common", "rpc", "billing"},
     "worker": {"common", "process", "rpc"},
