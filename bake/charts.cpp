@@ -9,20 +9,20 @@
 #include <tuple>
 
 #include "bake/clusters.h"
+#include "bake/vector.h"
 #include "common/parallel.h"
 
 namespace espalier::bake {
 namespace {
 
-constexpr double kSteepest = 0.2;  // cosine between a normal and the mean one, below which the cone's axis is taken
-constexpr int kTurns = 16;         // tried in a quarter of a turn
+constexpr int kTurns = 16;  // tried in a quarter of a turn
 constexpr size_t kTrianglesPerTask = 8192;
 
 // Triangles by cluster: those of cluster c are triangles[begin[c] .. begin[c + 1]), ascending.
 struct Members {
   std::vector<uint32_t> begin, triangles;
 
-  explicit Members(const Clusters& clusters) : begin(clusters.axes.size() + 1), triangles(clusters.of_triangle.size()) {
+  explicit Members(const Clusters& clusters) : begin(clusters.count + 1), triangles(clusters.of_triangle.size()) {
     for (const uint32_t c : clusters.of_triangle) ++begin[c + 1];
     for (size_t c = 1; c < begin.size(); ++c) begin[c] += begin[c - 1];
     std::vector<uint32_t> next(begin.begin(), begin.end() - 1);
@@ -67,18 +67,6 @@ Chart gathered(const mesh::Surface& surface, std::span<const uint32_t> faces) {
 Point area_of(const mesh::Surface& surface, uint32_t face) {
   const mesh::Triangle& t = surface.triangles[face];
   return area_vector(surface.positions[t[0]], surface.positions[t[1]], surface.positions[t[2]]);
-}
-
-// The mean normal, unless a triangle is too steep against it: then the cluster's own axis.
-Point direction(const mesh::Surface& surface, std::span<const uint32_t> faces, const Point& axis) {
-  Point sum{};
-  for (const uint32_t f : faces) sum = plus(sum, area_of(surface, f));
-  sum = normalized(sum);
-  for (const uint32_t f : faces) {
-    const Point n = area_of(surface, f);
-    if (dot(n, sum) < kSteepest * length(n)) return axis;
-  }
-  return sum;
 }
 
 struct Turn {
@@ -129,17 +117,19 @@ void settle(Chart& chart) {
   chart.extent = {box.high[0] - box.low[0], box.high[1] - box.low[1]};
 }
 
-// Projects the vertices along `axis` and scales them to the area that the triangles have in space.
-void project(const mesh::Surface& surface, const Point& axis, Chart& chart) {
-  const Point away = std::abs(axis[2]) < 0.9 ? Point{0, 0, 1} : Point{1, 0, 0};
-  const Point right = normalized(cross(away, axis)), up = cross(axis, right);
-  double area = 0, seen = 0;
+// Projects the vertices along the mean normal and scales them to the area that the triangles have in space.
+void project(const mesh::Surface& surface, Chart& chart) {
+  Point sum{};
+  double area = 0;
   for (const uint32_t f : chart.faces) {
     const Point n = area_of(surface, f);
+    sum = plus(sum, n);
     area += length(n);
-    seen += dot(n, axis);
   }
-  const double scale = seen > 0 ? std::sqrt(area / seen) : 1;
+  const Point axis = length(sum) > 0 ? normalized(sum) : Point{0, 0, 1};
+  const Point away = std::abs(axis[2]) < 0.9 ? Point{0, 0, 1} : Point{1, 0, 0};
+  const Point right = normalized(cross(away, axis)), up = cross(axis, right);
+  const double scale = length(sum) > 0 ? std::sqrt(area / length(sum)) : 1;
   const Point origin = point_of(surface.positions[chart.vertices[0]]);  // near, so that differences are exact
   for (const uint32_t v : chart.vertices) {
     const Point p = minus(point_of(surface.positions[v]), origin);
@@ -165,10 +155,10 @@ class Ground {
         box_{0, 0, 1 + static_cast<int>(scale * chart.extent[0]), 1 + static_cast<int>(scale * chart.extent[1])},
         taken_(static_cast<size_t>(box_.x1) * static_cast<size_t>(box_.y1)) {}
 
-  // Takes the triangle's texels, or none when one of them is taken already.
+  // Takes the triangle's texels; none when one of them is taken already, or when the triangle is seen from behind.
   bool take(size_t triangle) {
     const TexelTriangle corners = corners_of(chart_, triangle, scale_);
-    bool free = true;
+    bool free = edge_side(corners[0], corners[1], corners[2]) >= 0;
     for_texels_inside(corners, box_, [&](int x, int y) { free = free && !taken_[place(x, y)]; });
     if (free) for_texels_inside(corners, box_, [&](int x, int y) { taken_[place(x, y)] = true; });
     return free;
@@ -211,27 +201,24 @@ std::vector<std::vector<uint32_t>> neighbours(const std::vector<mesh::Triangle>&
   return out;
 }
 
-// Layer by layer: from the first triangle left, all that hang together and do not cover each other.
-std::vector<std::vector<uint32_t>> layers(const Chart& chart, Ground& ground) {
+// The first triangle, and all that hang together with it and do not cover each other.
+std::vector<uint32_t> layer(const Chart& chart, Ground& ground) {
   const auto around = neighbours(chart.triangles);
-  std::vector<bool> done(chart.triangles.size());
-  std::vector<std::vector<uint32_t>> out;
-  for (uint32_t first = 0; first < done.size(); ++first) {
-    if (done[first]) continue;
-    ground.clear();
-    ground.take(first);
-    done[first] = true;
-    std::vector<uint32_t> layer{first};
-    for (size_t i = 0; i < layer.size(); ++i) {
-      for (const uint32_t next : around[layer[i]]) {
-        if (done[next] || !ground.take(next)) continue;
-        done[next] = true;
-        layer.push_back(next);
-      }
-    }
-    std::sort(layer.begin(), layer.end());
-    out.push_back(std::move(layer));
+  std::vector<bool> seen(chart.triangles.size());
+  ground.clear();
+  std::vector<uint32_t> out;
+  for (uint32_t first = 0; first < seen.size() && out.empty(); ++first) {
+    if (ground.take(first)) out = {first}, seen[first] = true;
   }
+  if (out.empty()) out = {0}, seen[0] = true;
+  for (size_t i = 0; i < out.size(); ++i) {
+    for (const uint32_t next : around[out[i]]) {
+      if (seen[next] || !ground.take(next)) continue;
+      seen[next] = true;
+      out.push_back(next);
+    }
+  }
+  std::sort(out.begin(), out.end());
   return out;
 }
 
@@ -255,16 +242,24 @@ Chart part_of(const mesh::Surface& surface, const Chart& chart, const std::vecto
   return out;
 }
 
-void append_charts(const mesh::Surface& surface, std::span<const uint32_t> faces, const Point& axis,
-                   double texels_per_unit, std::vector<Chart>& out) {
-  Chart chart = gathered(surface, faces);
-  project(surface, direction(surface, faces, axis), chart);
-  Ground ground(chart, texels_per_unit);
-  if (!covers_itself(chart, ground)) {
-    out.push_back(std::move(chart));
-    return;
+// What a projection hides is projected anew, without what it hid it.
+void append_charts(const mesh::Surface& surface, std::vector<uint32_t> faces, double texels_per_unit,
+                   std::vector<Chart>& out) {
+  while (!faces.empty()) {
+    Chart chart = gathered(surface, faces);
+    project(surface, chart);
+    Ground ground(chart, texels_per_unit);
+    if (!covers_itself(chart, ground)) {
+      out.push_back(std::move(chart));
+      return;
+    }
+    const std::vector<uint32_t> kept = layer(chart, ground);
+    out.push_back(part_of(surface, chart, kept));
+    std::vector<uint32_t> hidden;
+    std::set_difference(faces.begin(), faces.end(), out.back().faces.begin(), out.back().faces.end(),
+                        std::back_inserter(hidden));
+    faces = std::move(hidden);
   }
-  for (const auto& layer : layers(chart, ground)) out.push_back(part_of(surface, chart, layer));
 }
 
 }  // namespace
@@ -278,7 +273,8 @@ Result<std::vector<Chart>> cut_charts(const mesh::Surface& surface, double texel
   std::vector<std::vector<Chart>> parts(tasks);
   parallel_for(tasks, worker_count(threads, tasks), [&](size_t task, int) {
     for (size_t c = bounds[task]; c < bounds[task + 1] && !stop.stop_requested(); ++c) {
-      append_charts(surface, members.of(c), clusters.axes[c], texels_per_unit, parts[task]);
+      const auto faces = members.of(c);
+      append_charts(surface, {faces.begin(), faces.end()}, texels_per_unit, parts[task]);
     }
   });
   if (stop.stop_requested()) return absl::CancelledError("stopped");

@@ -7,14 +7,15 @@
 #include <span>
 
 #include "bake/borders.h"
+#include "bake/vector.h"
 #include "common/parallel.h"
 
 namespace espalier::bake {
 namespace {
 
-constexpr double kWidestCone = 75 * std::numbers::pi / 180;  // half its angle
-constexpr double kLeastSeen = 0.8;                           // of the area, along the mean normal
-constexpr double kAreaCost = 0.1, kRaggednessCost = 1e-4;    // beside the cone's angle in radians
+constexpr double kWidestCone = std::numbers::pi / 2;       // half its angle
+constexpr double kLeastSeen = 0.75;                        // of the area, along the mean normal
+constexpr double kAreaCost = 0.1, kRaggednessCost = 5e-3;  // beside the cone's angle in radians
 constexpr size_t kPerTask = 16384;
 constexpr uint64_t kNever = UINT64_MAX;
 
@@ -174,12 +175,8 @@ class Clustering {
     Clusters out;
     out.of_triangle.resize(into_.size());
     for (size_t t = 0; t < into_.size(); ++t) {
-      if (into_[t] == t) {
-        out.of_triangle[t] = static_cast<uint32_t>(out.axes.size());
-        out.axes.push_back(clusters_[t].cone.angle < 0 ? Point{0, 0, 1} : clusters_[t].cone.axis);
-      } else {
-        out.of_triangle[t] = out.of_triangle[into_[t]];  // a cluster joins one of lower number
-      }
+      // A cluster joins one of a lower number.
+      out.of_triangle[t] = into_[t] == t ? static_cast<uint32_t>(out.count++) : out.of_triangle[into_[t]];
     }
     return out;
   }
