@@ -14,7 +14,7 @@ Result<std::unique_ptr<AdapterTask>> AdapterTask::open(const TrainConfig& config
   ESP_ASSIGN(auto networks, load_networks(base, stage, config, device));
   const auto form = latent_form(base, stage, config.resolution, networks.denoiser->config());
   ESP_ASSIGN(auto data, TrainingData::open(config, form));
-  ESP_TRY(check_encoder(data.dataset().manifest(), base, stage));
+  ESP_TRY(check_encoders(data.dataset().manifest(), base, stage));
   return std::unique_ptr<AdapterTask>(
       new AdapterTask(config, stage, base.grid_scale(), device, std::move(networks), std::move(data)));
 }
@@ -40,7 +40,9 @@ FlowTask AdapterTask::task_with_views(std::function<int64_t(const SampleRef&)> v
   task.samples = [this](std::span<const SampleRef> refs) {
     auto samples = data_.samples(refs);
     samples.x0 = samples.x0.to(device_);
-    if (samples.coords.defined()) samples.coords = samples.coords.to(device_);
+    for (at::Tensor* tensor : {&samples.coords, &samples.concat}) {
+      if (tensor->defined()) *tensor = tensor->to(device_);
+    }
     return samples;
   };
   task.conditions = [this, view_of = std::move(view_of)](std::span<const SampleRef> refs) {

@@ -30,8 +30,8 @@ Result<Networks> load_networks(const nn::BaseModel& base, const Stage& stage, co
 // The latents that denoiser takes at that resolution.
 LatentForm latent_form(const nn::BaseModel& base, const Stage& stage, int resolution, const nn::FlowConfig& denoiser);
 
-// INVALID_ARGUMENT: the dataset's latents were made by another encoder than the base's. Where either does not say which
-// it is, there is nothing to check.
-Status check_encoder(const dataset::Manifest& manifest, const nn::BaseModel& base, const Stage& stage);
+// INVALID_ARGUMENT: latents of the dataset were made by another encoder than the base's. Where either does not say
+// which it is, there is nothing to check.
+Status check_encoders(const dataset::Manifest& manifest, const nn::BaseModel& base, const Stage& stage);
 
 }  // namespace espalier::train

@@ -11,22 +11,30 @@ namespace {
 // cost: with the nano base that of some 100 tokens, with the official one not noticeable.
 constexpr int64_t kFewTokens = 256, kManyTokens = 1024;
 
+constexpr EncoderNames kShapeEncoder = {"shape_slat_encoder", "shape"};
+
 // Reference: TRELLIS.2 configs/gen/*.json.
 const Stage kStages[] = {
     {.denoiser = "sparse_structure",
-     .latent = LatentKind::kDense,
+     .latent = LatentKind::kStructure,
      .model_key = {"sparse_structure_flow_model", "sparse_structure_flow_model"},
-     .encoder_key = "sparse_structure_encoder",
-     .dataset_encoder = "ss",
+     .encoders = {{"sparse_structure_encoder", "ss"}},
      .time = TimeDistribution::logit_normal(1, 1),
      .batch_size = {8, 8},
      .condition_tier = {512, 512},
      .tokens_per_call = kFewTokens},
     {.denoiser = "geometry",
-     .latent = LatentKind::kStructured,
+     .latent = LatentKind::kShape,
      .model_key = {"shape_slat_flow_model_512", "shape_slat_flow_model_1024"},
-     .encoder_key = "shape_slat_encoder",
-     .dataset_encoder = "shape",
+     .encoders = {kShapeEncoder},
+     .time = {},
+     .batch_size = {8, 2},
+     .condition_tier = {512, 1024},
+     .tokens_per_call = kManyTokens},
+    {.denoiser = "texture",
+     .latent = LatentKind::kTexture,
+     .model_key = {"tex_slat_flow_model_512", "tex_slat_flow_model_1024"},
+     .encoders = {{"tex_slat_encoder", "pbr"}, kShapeEncoder},
      .time = {},
      .batch_size = {8, 2},
      .condition_tier = {512, 1024},

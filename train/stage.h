@@ -9,15 +9,22 @@
 
 namespace espalier::train {
 
-enum class LatentKind { kDense, kStructured };
+// What a denoiser learns: dense latents of the structure, or structured ones, of the shape or of the texture. A texture
+// is learned beside its shape: the network also gets the clean shape latent of the same cells.
+enum class LatentKind { kStructure, kShape, kTexture };
+
+// An encoder whose latents a stage takes.
+struct EncoderNames {
+  std::string_view key;      // in the base model
+  std::string_view dataset;  // in a dataset's manifest
+};
 
 // What differs between the denoisers, as data; the networks' face, the loop and the loss are shared.
 struct Stage {
   std::string_view denoiser;  // name in requests, adapters and events, and of the dataset's part
-  LatentKind latent = LatentKind::kDense;
-  std::string_view model_key[2];     // of the network in the base model, for tiers 512 and 1024
-  std::string_view encoder_key;      // of the encoder that makes its latents, in the base model
-  std::string_view dataset_encoder;  // the same one in a dataset's manifest
+  LatentKind latent = LatentKind::kStructure;
+  std::string_view model_key[2];  // of the network in the base model, for tiers 512 and 1024
+  std::vector<EncoderNames> encoders;
   TimeDistribution time;
   int batch_size[2];        // default samples of an update, by tier
   int condition_tier[2];    // pixels per side of the condition image (times grid_scale), by tier

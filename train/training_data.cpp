@@ -25,37 +25,47 @@ int64_t fixed_view(const dataset::Object& object) {
 }
 
 struct Latent {
-  at::Tensor values, coords;
+  at::Tensor values, coords, shape;
 };
 
 Result<Latent> dense_latent(const dataset::Object& object, const LatentForm& form) {
   ESP_ASSIGN(const auto values, object.ss_latent());
-  return Latent{torch::tensor(values).view({form.channels, form.grid, form.grid, form.grid}), {}};
+  return Latent{torch::tensor(values).view({form.channels, form.grid, form.grid, form.grid}), {}, {}};
+}
+
+// [T, C]
+at::Tensor normalised(const dataset::StructuredLatent& latent, const nn::LatentNormalization& statistics) {
+  const auto mean = torch::tensor(statistics.mean, torch::kFloat32);
+  const auto std = torch::tensor(statistics.std, torch::kFloat32);
+  return (torch::tensor(latent.feats).view({-1, latent.channels}) - mean) / std;
 }
 
 Result<Latent> structured_latent(const dataset::Object& object, const LatentForm& form) {
-  ESP_ASSIGN(const auto raw, object.shape_latent());
-  const auto mean = torch::tensor(form.normalization.mean, torch::kFloat32);
-  const auto std = torch::tensor(form.normalization.std, torch::kFloat32);
-  return Latent{(torch::tensor(raw.feats).view({-1, form.channels}) - mean) / std,
-                torch::tensor(raw.coords).view({-1, 3}).to(torch::kInt32)};
+  ESP_ASSIGN(const auto shape, object.shape_latent());
+  const auto coords = torch::tensor(shape.coords).view({-1, 3}).to(torch::kInt32);
+  if (form.kind == LatentKind::kShape) return Latent{normalised(shape, form.normalization), coords, {}};
+  ESP_ASSIGN(const auto texture, object.texture_latent());
+  return Latent{normalised(texture, form.normalization), coords, normalised(shape, form.shape_normalization)};
 }
 
 // Of the object's latent; 0 channels: it has none.
 std::pair<int64_t, int64_t> channels_and_grid(const dataset::Object& object, LatentKind kind) {
-  if (kind == LatentKind::kDense) return {object.ss_channels, object.ss_grid};
-  return {object.shape_channels, object.shape_grid};
+  if (kind == LatentKind::kStructure) return {object.ss_channels, object.ss_grid};
+  if (kind == LatentKind::kShape) return {object.shape_channels, object.shape_grid};
+  return {object.texture_channels, object.texture_grid};
+}
+
+Status check(const nn::LatentNormalization& statistics, int64_t channels) {
+  const auto wanted = static_cast<size_t>(channels);
+  if (statistics.mean.size() == wanted && statistics.std.size() == wanted) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("base: the normalisation of its latents has ", statistics.mean.size(),
+                                                 " channels, its network takes ", channels));
 }
 
 Status check(const LatentForm& form) {
-  const auto channels = static_cast<size_t>(form.channels);
-  if (form.kind == LatentKind::kDense ||
-      (form.normalization.mean.size() == channels && form.normalization.std.size() == channels)) {
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(absl::StrCat("base: the normalisation of its latents has ",
-                                                 form.normalization.mean.size(), " channels, its network takes ",
-                                                 channels));
+  if (form.kind == LatentKind::kStructure) return absl::OkStatus();
+  ESP_TRY(check(form.normalization, form.channels));
+  return form.kind == LatentKind::kTexture ? check(form.shape_normalization, form.shape_channels) : absl::OkStatus();
 }
 
 }  // namespace
@@ -77,10 +87,16 @@ Status TrainingData::add(const dataset::Object& object, const LatentForm& form) 
                                                    "^3, the base model takes ", form.channels, " x ", form.grid,
                                                    "^3: it was prepared for another base"));
   }
+  if (form.kind == LatentKind::kTexture && object.shape_channels != form.shape_channels) {
+    return absl::InvalidArgumentError(absl::StrCat("dataset: shape latents have ", object.shape_channels,
+                                                   " channels, the base model takes ", form.shape_channels,
+                                                   " beside a texture: it was prepared for another base"));
+  }
   ESP_ASSIGN(auto views, views_to_train_on(object));
   ESP_ASSIGN(auto latent,
-             form.kind == LatentKind::kDense ? dense_latent(object, form) : structured_latent(object, form));
-  items_.push_back({object, std::move(latent.values), std::move(latent.coords), std::move(views)});
+             form.kind == LatentKind::kStructure ? dense_latent(object, form) : structured_latent(object, form));
+  items_.push_back(
+      {object, std::move(latent.values), std::move(latent.coords), std::move(latent.shape), std::move(views)});
   return absl::OkStatus();
 }
 
@@ -151,13 +167,17 @@ std::vector<int64_t> TrainingData::training_tokens() const {
 }
 
 FlowSamples TrainingData::samples(std::span<const SampleRef> samples) const {
-  std::vector<at::Tensor> latents, coords;
+  std::vector<at::Tensor> latents, coords, shapes;
   for (const auto& sample : samples) {
     const auto& item = items_[static_cast<size_t>(sample.item)];
     latents.push_back(item.latent);
     if (item.coords.defined()) coords.push_back(item.coords);
+    if (item.shape.defined()) shapes.push_back(item.shape);
   }
-  return coords.empty() ? dense_samples(at::stack(latents)) : structured_samples(latents, coords);
+  if (coords.empty()) return dense_samples(at::stack(latents));
+  FlowSamples out = structured_samples(latents, coords);
+  if (!shapes.empty()) out.concat = at::cat(shapes);
+  return out;
 }
 
 at::Tensor TrainingData::picture(int64_t item, int64_t view, int size) const {

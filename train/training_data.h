@@ -18,14 +18,17 @@ namespace espalier::train {
 
 // The latents a network takes.
 struct LatentForm {
-  LatentKind kind = LatentKind::kDense;
-  int64_t channels = 0;                   // C
-  int64_t grid = 0;                       // r, cells per side
-  nn::LatentNormalization normalization;  // of structured latents: C values each
+  LatentKind kind = LatentKind::kStructure;
+  int64_t channels = 0;                     // C
+  int64_t grid = 0;                         // r, cells per side
+  nn::LatentNormalization normalization{};  // of structured latents: C values each
+  // Of the shape latents that a texture is learned beside.
+  int64_t shape_channels = 0;  // K
+  nn::LatentNormalization shape_normalization{};
 };
 
-// The part of a prepared dataset a run uses: latents in memory (a structured one takes 4 C + 12 bytes per token),
-// pictures read when wanted. Items 0..size()-1 are the training objects; the validation objects follow them.
+// The part of a prepared dataset a run uses: latents in memory (a structured one takes 4 (C + K) + 12 bytes per
+// token), pictures read when wanted. Items 0..size()-1 are the training objects; the validation objects follow them.
 class TrainingData {
  public:
   // Objects that are not usable for the denoiser are left out, with one warning that says how many and why.
@@ -61,6 +64,7 @@ class TrainingData {
     dataset::Object object;
     at::Tensor latent;           // [C, r, r, r] or [T, C] float32
     at::Tensor coords;           // [T, 3] int32; undefined when dense
+    at::Tensor shape;            // [T, K] float32 of a texture's shape; else undefined
     std::vector<int64_t> views;  // to train on
   };
 

@@ -31,10 +31,10 @@ struct Form {
   int64_t grid;  // of the sparse-structure latent
   int views, side;
   int resolution = 512;
-  int shape_channels = 0;  // 0: no shape latents
+  int shape_channels = 0, texture_channels = 0;  // 0: no such latents
 };
 constexpr Form kNano{0.25, 4, 6, 128};
-Form tiny(int resolution) { return {1.0 / 16, 2, 6, 32, resolution, 6}; }
+Form tiny(int resolution) { return {1.0 / 16, 2, 6, 32, resolution, 6, 5}; }
 
 void check(const Status& status) {
   if (!status.ok()) throw StatusError(status);
@@ -59,11 +59,13 @@ void write_random(const fs::path& path, const std::vector<nn::ParameterSpec>& sp
   check(nn::write_safetensors(path, tensors));
 }
 
-json flow_args(int resolution, int channels) {
-  return {{"resolution", resolution}, {"in_channels", channels}, {"out_channels", channels},
-          {"model_channels", 32},     {"cond_channels", 24},     {"num_blocks", 2},
-          {"num_heads", 2},           {"mlp_ratio", 2.0},        {"pe_mode", "rope"},
-          {"share_mod", true},        {"qk_rms_norm", true},     {"qk_rms_norm_cross", true}};
+json flow_args(int resolution, int channels, int beside = 0) {
+  return {{"resolution", resolution}, {"in_channels", channels + beside},
+          {"out_channels", channels}, {"model_channels", 32},
+          {"cond_channels", 24},      {"num_blocks", 2},
+          {"num_heads", 2},           {"mlp_ratio", 2.0},
+          {"pe_mode", "rope"},        {"share_mod", true},
+          {"qk_rms_norm", true},      {"qk_rms_norm_cross", true}};
 }
 
 void write_flow(const fs::path& stem, const std::string& name, const json& args) {
@@ -80,14 +82,14 @@ void write_image_encoder(const fs::path& folder) {
   write_random(folder / "model.safetensors", nn::DinoV3::parameter_specs(check(nn::DinoV3Config::parse(encoder))));
 }
 
-void write_shape_encoder(const fs::path& stem) {
+void write_voxel_encoder(const fs::path& stem, const char* name, int channels) {
   const json args = {{"model_channels", {8, 8}},
                      {"num_blocks", {0, 0}},
-                     {"latent_channels", 6},
+                     {"latent_channels", channels},
                      {"block_type", {"SparseConvNeXtBlock3d", "SparseConvNeXtBlock3d"}},
                      {"down_block_type", json::array({"SparseResBlockS2C3d"})},
                      {"block_args", {json::object(), json::object()}}};
-  check(write_file_atomic(stem.string() + ".json", json{{"name", "FlexiDualGridVaeEncoder"}, {"args", args}}.dump()));
+  check(write_file_atomic(stem.string() + ".json", json{{"name", name}, {"args", args}}.dump()));
   write_random(stem.string() + ".safetensors", nn::ScVaeEncoder::parameter_specs(check(nn::ScVaeConfig::parse(args))));
 }
 
@@ -95,24 +97,32 @@ void write_base(const fs::path& folder) {
   fs::create_directories(folder / "ckpts");
   const json models = {{"sparse_structure_flow_model", "ckpts/flow"},
                        {"shape_slat_flow_model_512", "ckpts/shape_512"},
-                       {"shape_slat_flow_model_1024", "ckpts/shape_1024"}};
+                       {"shape_slat_flow_model_1024", "ckpts/shape_1024"},
+                       {"tex_slat_flow_model_512", "ckpts/tex_512"},
+                       {"tex_slat_flow_model_1024", "ckpts/tex_1024"}};
   const std::vector<double> mean = {0, 1, -1, 0.5, 0, 2}, std = {1, 2, 1.5, 1, 3, 1};
+  const std::vector<double> tex_mean = {-1, 0.5, 0, 1, 0}, tex_std = {2, 1, 1, 0.5, 1.5};
   const json pipeline = {
       {"name", "Trellis2ImageTo3DPipeline"},
       {"args",
        {{"models", models},
         {"shape_slat_normalization", {{"mean", mean}, {"std", std}}},
+        {"tex_slat_normalization", {{"mean", tex_mean}, {"std", tex_std}}},
         {"image_cond_model", {{"name", "DinoV3FeatureExtractor"}, {"args", {{"model_name", "encoder"}}}}}}}};
-  const json about = {{"name", "tiny"},
-                      {"licence", "none"},
-                      {"grid_scale", 1.0 / 16},
-                      {"models", {{"shape_slat_encoder", "ckpts/shape_encoder"}}}};
+  const json about = {
+      {"name", "tiny"},
+      {"licence", "none"},
+      {"grid_scale", 1.0 / 16},
+      {"models", {{"shape_slat_encoder", "ckpts/shape_encoder"}, {"tex_slat_encoder", "ckpts/tex_encoder"}}}};
   check(write_file_atomic(folder / "pipeline.json", pipeline.dump()));
   check(write_file_atomic(folder / "espalier.json", about.dump()));
   write_flow(folder / "ckpts/flow", "SparseStructureFlowModel", flow_args(2, 8));
   write_flow(folder / "ckpts/shape_512", "SLatFlowModel", flow_args(2, 6));
   write_flow(folder / "ckpts/shape_1024", "SLatFlowModel", flow_args(4, 6));
-  write_shape_encoder(folder / "ckpts/shape_encoder");
+  write_flow(folder / "ckpts/tex_512", "SLatFlowModel", flow_args(2, 5, 6));
+  write_flow(folder / "ckpts/tex_1024", "SLatFlowModel", flow_args(4, 5, 6));
+  write_voxel_encoder(folder / "ckpts/shape_encoder", "FlexiDualGridVaeEncoder", 6);
+  write_voxel_encoder(folder / "ckpts/tex_encoder", "SparseUnetVaeEncoder", 5);
   write_image_encoder(folder / "encoder");
 }
 
@@ -137,8 +147,8 @@ std::vector<float> random_values(uint32_t stream, int64_t count) {
   return values;
 }
 
-// A part of the cells of a cube, of another number for each object.
-std::string shape_latent(const Form& form, int cells_per_side, int object) {
+// Random features on a part of the cells of a cube, of another number for each object.
+std::string structured_latent(uint32_t stream, int channels, int cells_per_side, int object) {
   std::vector<uint8_t> coords;
   const int cells = cells_per_side * cells_per_side * cells_per_side;
   const int tokens = cells - object % (cells / 2);
@@ -147,9 +157,9 @@ std::string shape_latent(const Form& form, int cells_per_side, int object) {
                                  static_cast<uint8_t>(cell / cells_per_side % cells_per_side),
                                  static_cast<uint8_t>(cell % cells_per_side)});
   }
-  const auto feats = random_values(100 + static_cast<uint32_t>(object), int64_t{tokens} * form.shape_channels);
+  const auto feats = random_values(stream + static_cast<uint32_t>(object), int64_t{tokens} * channels);
   return check(dataset::write_npz({{"coords", dataset::make_array(coords, {tokens, 3})},
-                                   {"feats", dataset::make_array(feats, {tokens, form.shape_channels})}}));
+                                   {"feats", dataset::make_array(feats, {tokens, channels})}}));
 }
 
 // Makes the objects of a dataset, one file after the other.
@@ -164,10 +174,11 @@ class DatasetMaker {
     manifest_.render.size = form.side;
     manifest_.folders = {{"ss_latent", dataset::ss_latent_folder("random", manifest_.ss_resolution)},
                          {"shape_latent", dataset::shape_latent_folder("random", form.resolution)},
+                         {"pbr_latent", dataset::pbr_latent_folder("random", form.resolution)},
                          {"render_cond", "renders_cond"}};
   }
 
-  void add(int index, bool too_large) {
+  void add(int index, bool too_large, bool bare) {
     dataset::ObjectRecord object;
     object.sha256 = sha256_hex(absl::StrCat("object ", index));
     object.path = absl::StrCat(index, ".glb");
@@ -180,11 +191,11 @@ class DatasetMaker {
     object.stages["sparse_structure"] = "ok";
     if (too_large) {
       object.status = "partial";
-      object.stages["geometry"] = "too_many_tokens";
+      object.stages["geometry"] = object.stages["texture"] = "too_many_tokens";
     } else if (form_.shape_channels > 0) {
-      object.stages["geometry"] = "ok";
-      add_file(object, absl::StrCat(manifest_.folders["shape_latent"], "/", object.sha256, ".npz"),
-               shape_latent(form_, dataset::latent_grid(manifest_), index));
+      add_latent(object, "geometry", "shape_latent", 100, form_.shape_channels, index);
+      object.stages["texture"] = "no_material";
+      if (!bare) add_latent(object, "texture", "pbr_latent", 200, form_.texture_channels, index);
     }
     for (int view = 0; view < form_.views; ++view) {
       add_file(object, absl::StrCat("renders_cond/", object.sha256, "/", dataset::view_name(view)),
@@ -193,19 +204,26 @@ class DatasetMaker {
     manifest_.objects.push_back(object);
   }
 
-  void finish(const std::string& shape_encoder_sha256) {
+  void finish(const std::map<std::string, std::string>& encoder_digests) {
     const auto objects = static_cast<int64_t>(manifest_.objects.size());
-    for (const char* name : {"sparse_structure", "geometry"}) {
+    for (const char* name : {"sparse_structure", "geometry", "texture"}) {
       auto& stage = manifest_.stages[name];
       for (const auto& object : manifest_.objects) stage.objects += dataset::is_usable(object, name);
       stage.ready = stage.objects > 0;
     }
-    if (!shape_encoder_sha256.empty()) manifest_.encoders["shape"] = {"shape_encoder", shape_encoder_sha256, "fp32"};
+    for (const auto& [kind, digest] : encoder_digests) manifest_.encoders[kind] = {kind + "_encoder", digest, "fp32"};
     manifest_.source.unique_objects = manifest_.source.prepared = objects;
     check(dataset::write_dataset(manifest_, on_disk_, folder_ / "dataset.zip"));
   }
 
  private:
+  void add_latent(dataset::ObjectRecord& object, const char* stage, const char* folder, uint32_t stream, int channels,
+                  int index) {
+    object.stages[stage] = "ok";
+    add_file(object, absl::StrCat(manifest_.folders[folder], "/", object.sha256, ".npz"),
+             structured_latent(stream, channels, dataset::latent_grid(manifest_), index));
+  }
+
   void add_file(dataset::ObjectRecord& object, const std::string& path, const std::string& bytes) {
     const auto file = folder_ / "files" / std::to_string(on_disk_.size());
     check(write_file_atomic(file, bytes));
@@ -224,14 +242,15 @@ class DatasetMaker {
 void write_tiny_world(const fs::path& folder, const TinyWorld& world) {
   write_base(folder / "base");
   DatasetMaker dataset(tiny(world.resolution), folder);
-  for (int i = 0; i < world.objects; ++i) dataset.add(i, i < world.too_large);
-  dataset.finish(check(sha256_hex_of_file(folder / "base/ckpts/shape_encoder.safetensors")));
+  for (int i = 0; i < world.objects; ++i) dataset.add(i, i < world.too_large, i < world.bare);
+  const auto digest = [&](const char* name) { return check(sha256_hex_of_file(folder / "base/ckpts" / name)); };
+  dataset.finish({{"shape", digest("shape_encoder.safetensors")}, {"pbr", digest("tex_encoder.safetensors")}});
 }
 
 void write_nano_dataset(const fs::path& folder, int objects) {
   DatasetMaker dataset(kNano, folder);
-  for (int i = 0; i < objects; ++i) dataset.add(i, false);
-  dataset.finish("");
+  for (int i = 0; i < objects; ++i) dataset.add(i, false, false);
+  dataset.finish({});
 }
 
 TrainConfig tiny_config(const fs::path& folder, const std::string& name) {

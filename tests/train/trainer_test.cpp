@@ -105,7 +105,7 @@ TEST_F(Trainer, CutsBatchesWithoutChangingTheResultMuch) {
 }
 
 TEST_F(Trainer, GivesEqualBytesForAnyGradientCheckpointing) {
-  for (const char* denoiser : {"sparse_structure", "geometry"}) {
+  for (const char* denoiser : {"sparse_structure", "geometry", "texture"}) {
     std::vector<std::string> digests;
     for (const char* setting : {"none", "1", "all", "auto"}) {
       auto checkpointed = config("checkpointed");
@@ -134,7 +134,8 @@ TEST_F(Trainer, RefusesInputsThatDoNotFit) {
     const char* message;
   };
   const std::vector<Row> rows = {
-      {"denoiser without a trainer", [](auto& c) { c.denoiser = "texture"; }, "allowed: sparse_structure, geometry"},
+      {"denoiser without a trainer", [](auto& c) { c.denoiser = "colour"; },
+       "allowed: sparse_structure, geometry, texture"},
       {"missing dataset", [](auto& c) { c.dataset = "/nonexistent.zip"; }, "nonexistent"},
       {"missing base", [](auto& c) { c.base = "/nonexistent"; }, "nonexistent"},
       {"other resolution", [](auto& c) { c.resolution = 1024; }, "resolution"},

@@ -21,7 +21,12 @@ class StructuredData : public testing::Test {
     config.denoiser = "geometry";
     return config;
   }
-  static LatentForm form() { return {LatentKind::kStructured, 6, 2, {{0, 1, -1, 0.5, 0, 2}, {1, 2, 1.5, 1, 3, 1}}}; }
+  static LatentForm form() {
+    return {.kind = LatentKind::kShape,
+            .channels = 6,
+            .grid = 2,
+            .normalization = {{0, 1, -1, 0.5, 0, 2}, {1, 2, 1.5, 1, 3, 1}}};
+  }
 
   TempDir world_ = *TempDir::create("training_data");
 };
@@ -58,6 +63,34 @@ TEST_F(StructuredData, RefusesLatentsThatTheNetworkDoesNotTake) {
   EXPECT_THAT(std::string(TrainingData::open(config(), other_channels).status().message()),
               HasSubstr("latents are 6 x 2^3, the base model takes 5 x 2^3"));
   EXPECT_THAT(std::string(TrainingData::open(config(), statistics).status().message()), HasSubstr("normalisation"));
+}
+
+TEST_F(StructuredData, OfATextureCarriesItsShapeAsTheCleanChannelsBeside) {
+  auto of_texture = config();
+  of_texture.denoiser = "texture";
+  auto wanted = form();
+  wanted.kind = LatentKind::kTexture;
+  wanted.channels = 5;
+  wanted.shape_channels = 6;
+  wanted.shape_normalization = form().normalization;
+  wanted.normalization = {{-1, 0.5, 0, 1, 0}, {2, 1, 1, 0.5, 1.5}};
+  const auto shapes = TrainingData::open(config(), form()), textures = TrainingData::open(of_texture, wanted);
+  ASSERT_TRUE(shapes.ok() && textures.ok()) << shapes.status() << textures.status();
+  const std::vector<SampleRef> refs = {{0, 0, 2}, {0, 1, 0}};
+  const auto shape = shapes->samples(refs), texture = textures->samples(refs);
+  EXPECT_FALSE(shape.concat.defined());
+  EXPECT_TRUE(at::equal(texture.concat, shape.x0));
+  EXPECT_TRUE(at::equal(texture.coords, shape.coords));
+  EXPECT_EQ(texture.offsets, shape.offsets);
+  const auto raw = textures->dataset().objects()[2].texture_latent();
+  ASSERT_TRUE(raw.ok()) << raw.status();
+  EXPECT_NEAR(texture.x0[1][3].item<double>(), (raw->feats[5 + 3] - 1) / 0.5, 1e-6);
+
+  wanted.shape_channels = 4;
+  EXPECT_THAT(std::string(TrainingData::open(of_texture, wanted).status().message()), HasSubstr("normalisation"));
+  wanted.shape_normalization = {std::vector<double>(4, 0), std::vector<double>(4, 1)};
+  EXPECT_THAT(std::string(TrainingData::open(of_texture, wanted).status().message()),
+              HasSubstr("shape latents have 6 channels, the base model takes 4 beside a texture"));
 }
 
 }  // namespace

@@ -21,20 +21,28 @@ using nlohmann::json;
 using testing::Each;
 using testing::HasSubstr;
 
-class Geometry : public testing::Test {
+struct StructuredStage {
+  const char* denoiser;
+  const char* stem;     // of its networks' names in the tiny base
+  const char* encoder;  // its name in the tiny dataset
+};
+
+void PrintTo(const StructuredStage& stage, std::ostream* out) { *out << stage.denoiser; }
+
+class Structured : public testing::TestWithParam<StructuredStage> {
  protected:
   TrainConfig config(const std::string& name, const TinyWorld& world = {}) {
     if (!std::filesystem::exists(world_.path() / "dataset.zip")) write_tiny_world(world_.path(), world);
     auto config = tiny_config(world_.path(), name);
-    config.denoiser = "geometry";
+    config.denoiser = GetParam().denoiser;
     config.resolution = world.resolution;
     return config;
   }
 
-  TempDir world_ = *TempDir::create("train_geometry");
+  TempDir world_ = *TempDir::create("train_structured");
 };
 
-TEST_F(Geometry, LearnsAndWritesAnAdapterForGeometry) {
+TEST_P(Structured, LearnsAndWritesAnAdapter) {
   auto learning = config("learns");
   learning.peft_folder = world_.path() / "peft";
   const auto result = train(learning);
@@ -43,8 +51,8 @@ TEST_F(Geometry, LearnsAndWritesAnAdapterForGeometry) {
 
   const auto info = nn::read_adapter_info(result->path);
   ASSERT_TRUE(info.ok()) << info.status();
-  EXPECT_EQ(info->denoiser, "geometry");
-  EXPECT_EQ(info->base_model, "shape_512");
+  EXPECT_EQ(info->denoiser, GetParam().denoiser);
+  EXPECT_EQ(info->base_model, absl::StrCat(GetParam().stem, "_512"));
   const auto file = nn::SafetensorsFile::open(world_.path() / "peft/adapter_model.safetensors");
   ASSERT_TRUE(file.ok()) << file.status();
   const auto tensors = file->tensors();
@@ -53,18 +61,18 @@ TEST_F(Geometry, LearnsAndWritesAnAdapterForGeometry) {
   EXPECT_TRUE(tensors->contains("base_model.model.blocks.1.cross_attn.to_kv.lora_A.weight"));
 }
 
-TEST_F(Geometry, TrainsTheOtherNetworkAt1024) {
+TEST_P(Structured, TrainsTheOtherNetworkAt1024) {
   const TinyWorld world{.objects = 2, .resolution = 1024};
   const auto result = train(config("fine", world));
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_LT(result->validation_after, result->validation_before);
   const auto info = nn::read_adapter_info(result->path);
   ASSERT_TRUE(info.ok()) << info.status();
-  EXPECT_EQ(info->base_model, "shape_1024");
+  EXPECT_EQ(info->base_model, absl::StrCat(GetParam().stem, "_1024"));
   EXPECT_EQ(info->resolution, 1024);
 }
 
-TEST_F(Geometry, StopsWithACheckpointAndGoesOnBitForBit) {
+TEST_P(Structured, StopsWithACheckpointAndGoesOnBitForBit) {
   const auto undisturbed = train(config("whole"));
   ASSERT_TRUE(undisturbed.ok()) << undisturbed.status();
   auto stopped = config("stopped");
@@ -79,7 +87,7 @@ TEST_F(Geometry, StopsWithACheckpointAndGoesOnBitForBit) {
   EXPECT_EQ(resumed->sha256, undisturbed->sha256);
 }
 
-TEST_F(Geometry, GivesTheSameBitsOnOneAndMoreRanks) {
+TEST_P(Structured, GivesTheSameBitsOnOneAndMoreRanks) {
   std::vector<std::string> digests;
   for (const int world_size : {1, 2, 3}) {
     auto shared = config(absl::StrCat("ranks_", world_size));
@@ -90,38 +98,74 @@ TEST_F(Geometry, GivesTheSameBitsOnOneAndMoreRanks) {
   EXPECT_THAT(digests, Each(digests[0]));
 }
 
-TEST_F(Geometry, LeavesOutObjectsOfTooManyTokensAndSaysHowMany) {
+TEST_P(Structured, LeavesOutObjectsOfTooManyTokensAndSaysHowMany) {
   std::vector<std::string> warnings;
   const auto result = train(config("left_out", {.objects = 4, .too_large = 3}), {}, [&](const json& event) {
     if (event["event"] == "log") warnings.push_back(event["message"]);
   });
   ASSERT_TRUE(result.ok()) << result.status();
-  EXPECT_THAT(warnings, testing::ElementsAre("3 of 4 objects are left out of geometry: 3 too_many_tokens"));
+  EXPECT_THAT(warnings, testing::ElementsAre(absl::StrCat("3 of 4 objects are left out of ", GetParam().denoiser,
+                                                          ": 3 too_many_tokens")));
 }
 
-TEST_F(Geometry, RefusesADatasetWithoutAnObjectForIt) {
+TEST_P(Structured, RefusesADatasetWithoutAnObjectForIt) {
   const auto status = train(config("none", {.objects = 2, .too_large = 2})).status();
   EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
-  EXPECT_THAT(std::string(status.message()), HasSubstr("no object to train geometry on (2 of 2 objects"));
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr(absl::StrCat("no object to train ", GetParam().denoiser, " on (2 of 2 objects")));
 }
 
-TEST_F(Geometry, RefusesLatentsOfAnotherEncoder) {
+TEST_P(Structured, RefusesLatentsOfAnotherEncoder) {
   const auto changed = config("other_encoder");
-  const auto weights = world_.path() / "base/ckpts/shape_encoder.safetensors";
+  const auto weights = world_.path() / "base/ckpts" / absl::StrCat(GetParam().stem, "_encoder.safetensors");
   ASSERT_TRUE(write_file_atomic(weights, absl::StrCat(*read_file(weights), " ")).ok());
   const auto status = train(changed).status();
   EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
-  EXPECT_THAT(std::string(status.message()), HasSubstr("another encoder (shape_encoder)"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr(absl::StrCat("another encoder (", GetParam().encoder, ")")));
 }
 
-TEST_F(Geometry, NamesTheNetworkTheBaseLacks) {
+TEST_P(Structured, NamesTheNetworkTheBaseLacks) {
   const auto lacking = config("lacking");
   const auto path = world_.path() / "base/pipeline.json";
   auto pipeline = json::parse(*read_file(path));
-  pipeline["args"]["models"].erase("shape_slat_flow_model_512");
+  const auto key = absl::StrCat(GetParam().stem, "_slat_flow_model_512");
+  pipeline["args"]["models"].erase(key);
   ASSERT_TRUE(write_file_atomic(path, pipeline.dump()).ok());
   const auto status = train(lacking).status();
-  EXPECT_THAT(std::string(status.message()), HasSubstr("tiny has no shape_slat_flow_model_512"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("tiny has no " + key));
+}
+
+INSTANTIATE_TEST_SUITE_P(Stages, Structured,
+                         testing::Values(StructuredStage{"geometry", "shape", "shape_encoder"},
+                                         StructuredStage{"texture", "tex", "pbr_encoder"}),
+                         [](const auto& instance) { return std::string(instance.param.denoiser); });
+
+class Texture : public testing::Test {
+ protected:
+  TrainConfig config(const std::string& name, const TinyWorld& world = {}) {
+    write_tiny_world(world_.path(), world);
+    auto config = tiny_config(world_.path(), name);
+    config.denoiser = "texture";
+    return config;
+  }
+
+  TempDir world_ = *TempDir::create("train_texture");
+};
+
+TEST_F(Texture, LeavesOutObjectsWithoutAMaterialAndSaysHowMany) {
+  std::vector<std::string> warnings;
+  const auto result = train(config("left_out", {.objects = 3, .bare = 1}), {}, [&](const json& event) {
+    if (event["event"] == "log") warnings.push_back(event["message"]);
+  });
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(warnings, testing::ElementsAre("1 of 3 objects are left out of texture: 1 no_material"));
+}
+
+TEST_F(Texture, RefusesShapesOfAnotherEncoder) {
+  const auto changed = config("other_encoder");
+  const auto weights = world_.path() / "base/ckpts/shape_encoder.safetensors";
+  ASSERT_TRUE(write_file_atomic(weights, absl::StrCat(*read_file(weights), " ")).ok());
+  EXPECT_THAT(std::string(train(changed).status().message()), HasSubstr("another encoder (shape_encoder)"));
 }
 
 }  // namespace
