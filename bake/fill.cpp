@@ -54,8 +54,8 @@ Level shrunk(const image::Image& image, const std::vector<uint8_t>& filled, int 
 }  // namespace
 
 void fill_gaps(image::Image& image, const std::vector<uint8_t>& filled, int threads) {
-  const bool complete = std::find(filled.begin(), filled.end(), 0) == filled.end();
-  if (complete || (image.width == 1 && image.height == 1)) return;
+  const auto none_is = [&](uint8_t value) { return std::find(filled.begin(), filled.end(), value) == filled.end(); };
+  if (none_is(0) || none_is(1)) return;
   Level below = shrunk(image, filled, threads);
   fill_gaps(below.image, below.filled, threads);
   for_rows(image.height, threads, [&](int y) {
