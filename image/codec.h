@@ -3,11 +3,12 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/status.h"
 #include "image/image.h"
 
-// Reading PNG, JPEG and WebP bytes of unknown origin, and writing PNG.
+// Reading PNG, JPEG and WebP bytes of unknown origin, and writing them.
 //
 // The format is found by the file's first bytes, never by its name. Every limit is checked on the header, before the
 // pixels are allocated. Colour profiles and all metadata are ignored except a JPEG's EXIF orientation, which is
@@ -38,5 +39,17 @@ Result<DecodedImage> decode(std::string_view bytes, const DecodeLimits& limits =
 // 8-bit PNG of 1, 3 or 4 channels. The same image gives the same bytes (with one libpng/zlib version).
 // INVALID_ARGUMENT: another number of channels, or pixels of the wrong length.
 Result<std::string> encode_png(const Image& image);
+
+// 8-bit JPEG of 1 or 3 channels; of 4, without the alpha. `quality` 1..100.
+// INVALID_ARGUMENT: another number of channels, pixels of the wrong length, the quality, a side above 65535.
+Result<std::string> encode_jpeg(const Image& image, int quality);
+
+// Lossy WebP of 3 or 4 channels; straight alpha is kept exactly, and the colours under alpha 0 are kept like the
+// others. `quality` 1..100. INVALID_ARGUMENT: as encode_jpeg(), 1 channel, a side above 16383.
+Result<std::string> encode_webp(const Image& image, int quality);
+
+// Frames of one size and 3 or 4 channels, shown for `milliseconds` each, for ever. INVALID_ARGUMENT: as encode_webp(),
+// no frames, frames of different sizes, a time outside 1..60000.
+Result<std::string> encode_webp_animation(const std::vector<Image>& frames, int milliseconds, int quality);
 
 }  // namespace espalier::image

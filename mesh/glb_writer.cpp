@@ -1,13 +1,14 @@
 #include "mesh/glb_writer.h"
 
 #include <cmath>
+#include <deque>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <tuple>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "image/codec.h"
+#include "mesh/glb_images.h"
 #include "mesh/writers.h"
 
 namespace espalier::mesh {
@@ -69,14 +70,15 @@ class GlbWriter {
   Json primitive(const Mesh& mesh, const Part& part);
   void add_mesh(const Mesh& mesh);
   int sampler(const Texture& texture);
-  Result<int> texture(const Texture& texture, const std::string& key, const image::Image& pixels);
-  Result<Json> color_texture(const Material& material);
-  Result<Json> packed_texture(const Material& material);
-  Result<Json> plain_texture(const Texture& texture);
-  Result<Json> material(const Material& material);
+  int texture(const Texture& texture, const std::string& key, const image::Image& pixels, bool alpha);
+  Json color_texture(const Material& material);
+  Json packed_texture(const Material& material);
+  Json plain_texture(const Texture& texture, bool alpha = false);
+  Json material(const Material& material);
   int material_index(int32_t id);
   bool is_textured(int32_t id) const;
-  Status add_materials();
+  void add_materials();
+  Status add_images();
   Result<std::string> container();
 
   const Scene& scene_;
@@ -84,8 +86,10 @@ class GlbWriter {
   Json json_;
   std::string binary_;
   std::map<std::tuple<int, int, int>, int> samplers_;
-  std::map<std::string, int> images_;            // content key -> images[]
-  std::map<std::pair<int, int>, int> textures_;  // (image, sampler) -> textures[]
+  std::deque<image::Image> composed_;              // from several of the scene
+  std::vector<internal::EmbeddedImage> embedded_;  // images[]
+  std::map<std::string, int> images_;              // content key -> images[]
+  std::map<std::pair<int, int>, int> textures_;    // (image, sampler) -> textures[]
   bool default_used_ = false;
 };
 
@@ -217,12 +221,12 @@ int GlbWriter::sampler(const Texture& texture) {
   return samplers_[key] = static_cast<int>(json_["samplers"].size()) - 1;
 }
 
-Result<int> GlbWriter::texture(const Texture& how, const std::string& key, const image::Image& pixels) {
+int GlbWriter::texture(const Texture& how, const std::string& key, const image::Image& pixels, bool alpha) {
   if (!images_.contains(key)) {
-    ESP_ASSIGN(const std::string png, image::encode_png(pixels));
-    json_["images"].push_back({{"bufferView", add_view(png, 0)}, {"mimeType", "image/png"}});
-    images_[key] = static_cast<int>(json_["images"].size()) - 1;
+    images_[key] = static_cast<int>(embedded_.size());
+    embedded_.push_back({&pixels});
   }
+  embedded_[static_cast<size_t>(images_[key])].alpha |= alpha;
   const std::pair<int, int> id{images_[key], sampler(how)};
   if (!textures_.contains(id)) {
     json_["textures"].push_back({{"sampler", id.second}, {"source", id.first}});
@@ -231,21 +235,22 @@ Result<int> GlbWriter::texture(const Texture& how, const std::string& key, const
   return textures_[id];
 }
 
-Result<Json> GlbWriter::plain_texture(const Texture& how) {
-  ESP_ASSIGN(const int index, texture(how, absl::StrCat("image ", how.image), scene_.images[how.image]));
-  return Json{{"index", index}};
+Json GlbWriter::plain_texture(const Texture& how, bool alpha) {
+  return {{"index", texture(how, absl::StrCat("image ", how.image), scene_.images[how.image], alpha)}};
 }
 
 // Base colour with alpha: the image itself when its fourth channel is the alpha, else a new RGBA image.
-Result<Json> GlbWriter::color_texture(const Material& material) {
+Json GlbWriter::color_texture(const Material& material) {
+  const bool seen = material.alpha_mode != AlphaMode::kOpaque;
   const auto& color = material.base_color_texture;
   const auto& alpha = material.alpha_texture;
-  if (!alpha) return plain_texture(*color);
-  if (color && color->image == alpha->image && alpha->channel == 3) return plain_texture(*color);
+  if (!alpha) return plain_texture(*color, seen);
+  if (color && color->image == alpha->image && alpha->channel == 3) return plain_texture(*color, seen);
   const Texture& shape = color ? *color : *alpha;
   const image::Image& alpha_image = scene_.images[alpha->image];
   const image::Image& size = scene_.images[shape.image];
-  image::Image out{size.width, size.height, 4, std::vector<uint8_t>(size_t{4} * size.width * size.height, 255)};
+  image::Image& out = composed_.emplace_back();
+  out = {size.width, size.height, 4, std::vector<uint8_t>(size_t{4} * size.width * size.height, 255)};
   for (int y = 0; y < out.height; ++y) {
     for (int x = 0; x < out.width; ++x) {
       uint8_t* pixel = out.at(x, y);
@@ -255,12 +260,11 @@ Result<Json> GlbWriter::color_texture(const Material& material) {
   }
   const std::string key =
       absl::StrCat("color ", color ? color->image : -1, " alpha ", alpha->image, ".", alpha->channel);
-  ESP_ASSIGN(const int index, texture(shape, key, out));
-  return Json{{"index", index}};
+  return {{"index", texture(shape, key, out, seen)}};
 }
 
 // Roughness in green, metallic in blue, as glTF wants them.
-Result<Json> GlbWriter::packed_texture(const Material& material) {
+Json GlbWriter::packed_texture(const Material& material) {
   const auto& metallic = material.metallic_texture;
   const auto& roughness = material.roughness_texture;
   if (metallic && roughness && metallic->image == roughness->image && metallic->channel == 2 &&
@@ -269,7 +273,8 @@ Result<Json> GlbWriter::packed_texture(const Material& material) {
   }
   const Texture& shape = roughness ? *roughness : *metallic;
   const image::Image& size = scene_.images[shape.image];
-  image::Image out{size.width, size.height, 3, std::vector<uint8_t>(size_t{3} * size.width * size.height, 255)};
+  image::Image& out = composed_.emplace_back();
+  out = {size.width, size.height, 3, std::vector<uint8_t>(size_t{3} * size.width * size.height, 255)};
   for (int y = 0; y < out.height; ++y) {
     for (int x = 0; x < out.width; ++x) {
       uint8_t* pixel = out.at(x, y);
@@ -283,8 +288,7 @@ Result<Json> GlbWriter::packed_texture(const Material& material) {
   const std::string key =
       absl::StrCat("roughness ", roughness ? roughness->image : -1, ".", roughness ? roughness->channel : 0,
                    " metallic ", metallic ? metallic->image : -1, ".", metallic ? metallic->channel : 0);
-  ESP_ASSIGN(const int index, texture(shape, key, out));
-  return Json{{"index", index}};
+  return {{"index", texture(shape, key, out, false)}};
 }
 
 void use_extension(Json& json, Json& material, const char* name, const Json& value) {
@@ -297,24 +301,24 @@ void use_extension(Json& json, Json& material, const char* name, const Json& val
 
 float factor(float value) { return std::min(std::max(value, 0.0f), 1.0f); }
 
-Result<Json> GlbWriter::material(const Material& m) {
+Json GlbWriter::material(const Material& m) {
   Json out, pbr;
   if (!m.name.empty()) out["name"] = m.name;
   pbr["baseColorFactor"] = {factor(m.base_color[0]), factor(m.base_color[1]), factor(m.base_color[2]), factor(m.alpha)};
   pbr["metallicFactor"] = factor(m.metallic);
   pbr["roughnessFactor"] = factor(m.roughness);
   if (m.base_color_texture || m.alpha_texture) {
-    ESP_ASSIGN(pbr["baseColorTexture"], color_texture(m));
+    pbr["baseColorTexture"] = color_texture(m);
   }
   if (m.metallic_texture || m.roughness_texture) {
-    ESP_ASSIGN(pbr["metallicRoughnessTexture"], packed_texture(m));
+    pbr["metallicRoughnessTexture"] = packed_texture(m);
   }
   out["pbrMetallicRoughness"] = pbr;
   if (m.normal_texture) {
-    ESP_ASSIGN(out["normalTexture"], plain_texture(*m.normal_texture));
+    out["normalTexture"] = plain_texture(*m.normal_texture);
   }
   if (m.emissive_texture) {
-    ESP_ASSIGN(out["emissiveTexture"], plain_texture(*m.emissive_texture));
+    out["emissiveTexture"] = plain_texture(*m.emissive_texture);
   }
   const float strength = std::max({m.emissive[0], m.emissive[1], m.emissive[2]});
   if (strength > 0) {
@@ -334,14 +338,33 @@ Result<Json> GlbWriter::material(const Material& m) {
   return out;
 }
 
-Status GlbWriter::add_materials() {
-  for (const Material& m : scene_.materials) {
-    ESP_ASSIGN(Json entry, material(m));
+void GlbWriter::add_materials() {
+  std::vector<Material> materials = scene_.materials;
+  if (default_used_) materials.push_back(default_material());
+  for (const Material& m : materials) {
+    Json entry = material(m);  // first: it adds to json_, too
     json_["materials"].push_back(std::move(entry));
   }
-  if (default_used_) {
-    ESP_ASSIGN(Json entry, material(default_material()));
-    json_["materials"].push_back(std::move(entry));
+}
+
+Status GlbWriter::add_images() {
+  ESP_ASSIGN(const auto files, internal::encode_images(embedded_, options_));
+  for (const internal::ImageFile& file : files) {
+    const int view = add_view(file.bytes, 0);
+    json_["images"].push_back({{"bufferView", view}, {"mimeType", file.mime_type}});
+  }
+  // A texture of a format that glTF itself does not know has no other source, so that readers must know it.
+  bool needed = false;
+  for (Json& texture : json_["textures"]) {
+    const int source = texture["source"];
+    if (files[static_cast<size_t>(source)].format != TextureFormat::kWebp) continue;
+    texture.erase("source");
+    texture["extensions"]["EXT_texture_webp"]["source"] = source;
+    needed = true;
+  }
+  if (needed) {
+    json_["extensionsUsed"].push_back("EXT_texture_webp");
+    json_["extensionsRequired"].push_back("EXT_texture_webp");
   }
   return absl::OkStatus();
 }
@@ -364,6 +387,9 @@ Result<std::string> GlbWriter::container() {
 }
 
 Result<std::string> GlbWriter::write() {
+  if (options_.texture_quality < 1 || options_.texture_quality > 100) {
+    return absl::InvalidArgumentError(absl::StrCat("texture_quality ", options_.texture_quality, " must be 1..100"));
+  }
   ESP_TRY(validate(scene_));
   if (face_count(scene_) == 0) return absl::InvalidArgumentError("the scene has no triangles");
   const uint64_t estimate = vertex_count(scene_) * 48 + face_count(scene_) * 12;
@@ -372,7 +398,8 @@ Result<std::string> GlbWriter::write() {
   json_["scene"] = 0;
   json_["scenes"] = Json::array({Json::object()});
   for (const Mesh& mesh : scene_.meshes) add_mesh(mesh);
-  ESP_TRY(add_materials());
+  add_materials();
+  if (!embedded_.empty()) ESP_TRY(add_images());
   return container();
 }
 
