@@ -6,7 +6,8 @@
 namespace espalier::nano {
 namespace {
 
-constexpr size_t kShapeLevels = 5;  // four halvings: a latent cell has 16 voxels per side
+constexpr int kAttributeChannels = 6;  // base colour, metallic, roughness, alpha
+constexpr size_t kVaeLevels = 5;       // four halvings: a latent cell has 16 voxels per side
 
 nlohmann::json same_for_levels(const nlohmann::json& value, size_t count) {
   nlohmann::json list = nlohmann::json::array();
@@ -15,11 +16,12 @@ nlohmann::json same_for_levels(const nlohmann::json& value, size_t count) {
 }
 
 // All denoisers of the base are alike but for what they see and how deep they are.
-nlohmann::json flow_config(const char* name, int resolution, int channels, int blocks) {
+// `given`: channels beside the latent's own.
+nlohmann::json flow_config(const char* name, int resolution, int channels, int blocks, int given = 0) {
   return {{"name", name},
           {"args",
            {{"resolution", resolution},
-            {"in_channels", channels},
+            {"in_channels", channels + given},
             {"out_channels", channels},
             {"model_channels", 128},
             {"cond_channels", 128},
@@ -34,15 +36,16 @@ nlohmann::json flow_config(const char* name, int resolution, int channels, int b
             {"dtype", "float32"}}}};
 }
 
-// What both halves of the shape VAE have. `resampling` names the argument and the block between two levels.
-nlohmann::json shape_vae_args(const nlohmann::json& channels, const nlohmann::json& blocks,
-                              std::pair<const char*, const char*> resampling) {
+// What both halves of the VAEs of structured latents have. `resampling` names the argument and the block between two
+// levels.
+nlohmann::json vae_args(const nlohmann::json& channels, const nlohmann::json& blocks,
+                        std::pair<const char*, const char*> resampling) {
   return {{"model_channels", channels},
-          {"latent_channels", kShapeLatentChannels},
+          {"latent_channels", kStructuredLatentChannels},
           {"num_blocks", blocks},
-          {"block_type", same_for_levels("SparseConvNeXtBlock3d", kShapeLevels)},
-          {resampling.first, same_for_levels(resampling.second, kShapeLevels - 1)},
-          {"block_args", same_for_levels(nlohmann::json::object(), kShapeLevels)},
+          {"block_type", same_for_levels("SparseConvNeXtBlock3d", kVaeLevels)},
+          {resampling.first, same_for_levels(resampling.second, kVaeLevels - 1)},
+          {"block_args", same_for_levels(nlohmann::json::object(), kVaeLevels)},
           {"use_fp16", false}};
 }
 
@@ -97,17 +100,38 @@ nlohmann::json ss_flow_config() { return flow_config("SparseStructureFlowModel",
 
 nlohmann::json shape_encoder_config() {
   return {{"name", "FlexiDualGridVaeEncoder"},
-          {"args", shape_vae_args({8, 16, 32, 32, 32}, {0, 1, 1, 1, 1}, {"down_block_type", "SparseResBlockS2C3d"})}};
+          {"args", vae_args({8, 16, 32, 32, 32}, {0, 1, 1, 1, 1}, {"down_block_type", "SparseResBlockS2C3d"})}};
 }
 
 nlohmann::json shape_decoder_config() {
-  nlohmann::json args = shape_vae_args({32, 32, 32, 16, 8}, {1, 1, 1, 1, 0}, {"up_block_type", "SparseResBlockC2S3d"});
+  nlohmann::json args = vae_args({32, 32, 32, 16, 8}, {1, 1, 1, 1, 0}, {"up_block_type", "SparseResBlockC2S3d"});
   args["resolution"] = kVoxelResolution;
   return {{"name", "FlexiDualGridVaeDecoder"}, {"args", args}};
 }
 
 nlohmann::json shape_flow_config() {
-  return flow_config("SLatFlowModel", kVoxelResolution / 16, kShapeLatentChannels, 5);
+  return flow_config("SLatFlowModel", kVoxelResolution / 16, kStructuredLatentChannels, 5);
+}
+
+// Cells are merged and split by means and copies. Packing children into channels, as the shape's VAE and the released
+// ones do, passes on an eighth of a block's width per voxel, which is too little for six attributes at these widths:
+// such a VAE learned next to nothing in a thousand updates.
+nlohmann::json texture_encoder_config() {
+  nlohmann::json args =
+      vae_args({8, 16, 32, 64, 64}, {0, 1, 1, 1, 1}, {"down_block_type", "SparseResBlockDownsample3d"});
+  args["in_channels"] = kAttributeChannels;
+  return {{"name", "SparseUnetVaeEncoder"}, {"args", args}};
+}
+
+nlohmann::json texture_decoder_config() {
+  nlohmann::json args = vae_args({64, 64, 32, 16, 16}, {1, 1, 1, 1, 0}, {"up_block_type", "SparseResBlockUpsample3d"});
+  args["out_channels"] = kAttributeChannels;
+  args["pred_subdiv"] = false;  // it is led by the shape decoder's
+  return {{"name", "SparseUnetVaeDecoder"}, {"args", args}};
+}
+
+nlohmann::json texture_flow_config() {
+  return flow_config("SLatFlowModel", kVoxelResolution / 16, kStructuredLatentChannels, 4, kStructuredLatentChannels);
 }
 
 }  // namespace espalier::nano

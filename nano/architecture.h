@@ -11,7 +11,7 @@ inline constexpr int kVoxelResolution = 256;     // voxels per side of the highe
 inline constexpr int kLowVoxelResolution = 128;  // and of the lowest (512 * grid_scale)
 inline constexpr int kLatentSide = 4;            // cells per side of the sparse-structure latent
 inline constexpr int kLatentChannels = 8;
-inline constexpr int kShapeLatentChannels = 32;
+inline constexpr int kStructuredLatentChannels = 32;
 inline constexpr double kGridScale = 0.25;
 
 // config.json of the image encoder (Hugging Face DINOv3ViTModel).
@@ -23,5 +23,8 @@ nlohmann::json ss_flow_config();
 nlohmann::json shape_encoder_config();
 nlohmann::json shape_decoder_config();
 nlohmann::json shape_flow_config();  // of both tiers
+nlohmann::json texture_encoder_config();
+nlohmann::json texture_decoder_config();
+nlohmann::json texture_flow_config();  // of both tiers
 
 }  // namespace espalier::nano

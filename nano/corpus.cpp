@@ -14,7 +14,7 @@
 #include "nano/objects.h"
 #include "nano/parallel.h"
 #include "nano/recipe.h"
-#include "nano/shape_tiers.h"
+#include "nano/tiers.h"
 #include "nn/io/safetensors.h"
 #include "render/condition_views.h"
 
@@ -107,7 +107,7 @@ Result<Corpus> load_or_make_corpus(const CorpusConfig& config) {
 }
 
 Status make_corpus(const Recipe& recipe) {
-  for (const ShapeTier& tier : kShapeTiers) {
+  for (const Tier& tier : kTiers) {
     ESP_TRY(load_or_make_corpus(tier_corpus(recipe, tier)).status());
     ESP_TRY(load_or_make_corpus(held_tier_corpus(recipe, tier)).status());
   }

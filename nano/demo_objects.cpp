@@ -9,6 +9,7 @@
 #include "mesh/glb_writer.h"
 #include "mesh/normalize.h"
 #include "nano/objects.h"
+#include "nano/paint.h"
 #include "nano/solids.h"
 #include "ovoxel/voxel_surface.h"
 
@@ -22,25 +23,39 @@ using mesh::Vec3;
 constexpr float kPi = 3.14159265358979f;
 constexpr int kMaxObjects = 8;
 
-struct Paint {
-  Vec3 color;
-  float metallic;
-  float roughness;
-};
+// Along an axis, `repeats` per unit.
+Vec3 along(size_t axis, float repeats) {
+  Vec3 direction{};
+  direction[axis] = repeats;
+  return direction;
+}
 
-mesh::Scene single(Mesh mesh, const Paint& paint) {
+// Adds a part striped in two paints, along the direction `u` (nano/paint.h).
+void add_striped(SceneBuilder& builder, Mesh mesh, const Paint& a, const Paint& b, const Vec3& u) {
+  const Paint paints[] = {a, b};
+  builder.add(mapped(std::move(mesh), u, {}), builder.add_tiles(paints, 2));
+}
+
+void add_checkered(SceneBuilder& builder, Mesh mesh, const Paint& a, const Paint& b, const Vec3& u, const Vec3& v) {
+  const Paint paints[] = {a, b, b, a};
+  builder.add(mapped(std::move(mesh), u, v), builder.add_tiles(paints, 2));
+}
+
+mesh::Scene striped(Mesh mesh, const Paint& a, const Paint& b, const Vec3& u) {
   SceneBuilder builder;
-  builder.add(std::move(mesh), builder.add_material(paint.color, paint.metallic, paint.roughness));
+  add_striped(builder, std::move(mesh), a, b, u);
   return builder.take();
 }
 
 Result<mesh::Scene> letter_e() {
+  const Paint red{{0.85f, 0.1f, 0.1f}, 0, 0.6f}, cream{{0.95f, 0.9f, 0.75f}, 0, 0.6f};
+  const Paint blue{{0.1f, 0.25f, 0.75f}, 0, 0.3f}, sky{{0.5f, 0.8f, 0.95f}, 0, 0.3f};
   SceneBuilder builder;
-  const int32_t red = builder.add_material({0.75f, 0.06f, 0.05f}, 0, 0.5f);
-  builder.add(translated(box({0.18f, 0.24f, 1}), {-0.26f, 0, 0}), red);
+  add_checkered(builder, translated(box({0.18f, 0.24f, 1}), {-0.26f, 0, 0}), red, cream, {2.5f, 2.5f, 0},
+                along(2, 2.5f));
   for (const float z : {-0.41f, 0.0f, 0.41f}) {
     const float length = z == 0 ? 0.42f : 0.52f;
-    builder.add(translated(box({length, 0.24f, 0.18f}), {-0.17f + length / 2, 0, z}), red);
+    add_striped(builder, translated(box({length, 0.24f, 0.18f}), {-0.17f + length / 2, 0, z}), blue, sky, along(0, 4));
   }
   return builder.take();
 }
@@ -52,7 +67,8 @@ Result<mesh::Scene> helix() {
     const float t = static_cast<float>(i) / kSteps, angle = 2 * kPi * 2.25f * t;
     path.push_back({0.36f * std::cos(angle), 0.36f * std::sin(angle), 0.9f * (t - 0.5f)});
   }
-  return single(tube(path, 0.08f), {{0.85f, 0.62f, 0.15f}, 1, 0.35f});
+  const Paint gold{{0.95f, 0.75f, 0.2f}, 1, 0.3f}, slate{{0.15f, 0.2f, 0.3f}, 0, 0.9f};
+  return striped(tube(path, 0.08f), gold, slate, along(2, 5));
 }
 
 Result<mesh::Scene> star_prism() {
@@ -61,7 +77,8 @@ Result<mesh::Scene> star_prism() {
     const float angle = kPi * static_cast<float>(i) / 5 + kPi / 2, radius = i % 2 == 0 ? 0.5f : 0.2f;
     corners.push_back({radius * std::cos(angle), radius * std::sin(angle)});
   }
-  return single(rotated_x(prism(corners, 0.3f), kPi / 2), {{0.95f, 0.8f, 0.1f}, 0, 0.6f});
+  const Paint yellow{{0.98f, 0.85f, 0.1f}, 0, 0.5f}, purple{{0.5f, 0.1f, 0.6f}, 0, 0.5f};
+  return striped(rotated_x(prism(corners, 0.3f), kPi / 2), yellow, purple, {2.5f, 0, 2.5f});
 }
 
 Result<mesh::Scene> gyroid_patch() {
@@ -80,7 +97,10 @@ Result<mesh::Scene> gyroid_patch() {
     }
   }
   ESP_ASSIGN(Mesh surface, ovoxel::voxel_surface(voxels, kSide));
-  return single(std::move(surface), {{0.1f, 0.45f, 0.7f}, 0, 0.4f});
+  const Paint sea{{0.1f, 0.5f, 0.75f}, 0, 0.2f}, copper{{0.9f, 0.5f, 0.3f}, 1, 0.5f};
+  SceneBuilder builder;
+  add_checkered(builder, std::move(surface), sea, copper, along(0, 2), along(2, 2));
+  return builder.take();
 }
 
 Result<mesh::Scene> letter_s() {
@@ -95,7 +115,8 @@ Result<mesh::Scene> letter_s() {
     const float angle = kPi / 2 - 4 * kPi / 3 * static_cast<float>(i) / kSteps;
     path.push_back({0.23f * std::cos(angle), -0.21f + 0.21f * std::sin(angle)});
   }
-  return single(rotated_x(wall(path, 0.13f, 0.25f), kPi / 2), {{0.15f, 0.55f, 0.2f}, 0, 0.5f});
+  const Paint green{{0.15f, 0.65f, 0.25f}, 0, 0.5f}, white{{0.95f, 0.95f, 0.95f}, 0, 0.5f};
+  return striped(rotated_x(wall(path, 0.13f, 0.25f), kPi / 2), green, white, along(2, 4));
 }
 
 Result<mesh::Scene> spiral_wall() {
@@ -105,17 +126,19 @@ Result<mesh::Scene> spiral_wall() {
     const float t = static_cast<float>(i) / kSteps, angle = 2 * kPi * 1.75f * t, radius = 0.1f + 0.38f * t;
     path.push_back({radius * std::cos(angle), radius * std::sin(angle)});
   }
-  return single(wall(path, 0.07f, 0.45f), {{0.6f, 0.3f, 0.65f}, 0, 0.7f});
+  const Paint violet{{0.6f, 0.3f, 0.7f}, 0, 0.7f}, silver{{0.85f, 0.85f, 0.85f}, 1, 0.3f};
+  return striped(wall(path, 0.07f, 0.45f), violet, silver, along(2, 6));
 }
 
 Result<mesh::Scene> propeller() {
   SceneBuilder builder;
-  const int32_t steel = builder.add_material({0.7f, 0.72f, 0.75f}, 1, 0.3f);
-  const int32_t orange = builder.add_material({0.9f, 0.35f, 0.05f}, 0, 0.5f);
-  builder.add(frustum(0.12f, 0.07f, 0.3f), steel);
+  const Paint steel[] = {{{0.75f, 0.77f, 0.8f}, 1, 0.25f}};
+  const Paint orange[] = {{{0.95f, 0.45f, 0.05f}, 0, 0.5f}, {{0.1f, 0.1f, 0.1f}, 0, 0.9f}};
+  builder.add(frustum(0.12f, 0.07f, 0.3f), builder.add_tiles(steel, 1));
+  const int32_t striped = builder.add_tiles(orange, 2);
   for (int blade = 0; blade < 3; ++blade) {
-    Mesh flat = rotated_x(translated(box({0.42f, 0.2f, 0.05f}), {0.29f, 0, 0}), 0.5f);
-    builder.add(rotated_z(std::move(flat), 2 * kPi * static_cast<float>(blade) / 3), orange);
+    Mesh flat = mapped(translated(box({0.42f, 0.2f, 0.05f}), {0.29f, 0, 0}), along(0, 4), {});
+    builder.add(rotated_z(rotated_x(std::move(flat), 0.5f), 2 * kPi * static_cast<float>(blade) / 3), striped);
   }
   return builder.take();
 }
@@ -128,7 +151,10 @@ Result<mesh::Scene> knot() {
     path.push_back({0.14f * (std::sin(t) + 2 * std::sin(2 * t)), 0.14f * (std::cos(t) - 2 * std::cos(2 * t)),
                     -0.2f * std::sin(3 * t)});
   }
-  return single(tube(path, 0.07f), {{0.1f, 0.6f, 0.55f}, 0, 0.35f});
+  const Paint teal{{0.1f, 0.65f, 0.6f}, 0, 0.8f}, pink{{0.95f, 0.4f, 0.6f}, 0, 0.3f};
+  SceneBuilder builder;
+  add_checkered(builder, tube(path, 0.07f), teal, pink, along(0, 2.5f), along(1, 2.5f));
+  return builder.take();
 }
 
 struct Recipe {
@@ -137,8 +163,8 @@ struct Recipe {
 };
 
 constexpr Recipe kRecipes[kMaxObjects] = {
-    {"letter-e", letter_e}, {"helix", helix},        {"star-prism", star_prism}, {"gyroid-patch", gyroid_patch},
-    {"letter-s", letter_s}, {"spiral", spiral_wall}, {"propeller", propeller},   {"knot", knot},
+    {"letter-e", letter_e},   {"helix", helix}, {"star-prism", star_prism}, {"gyroid-patch", gyroid_patch},
+    {"propeller", propeller}, {"knot", knot},   {"letter-s", letter_s},     {"spiral", spiral_wall},
 };
 
 }  // namespace

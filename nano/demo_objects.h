@@ -17,7 +17,8 @@ struct DemoObject {
   mesh::Scene scene;
 };
 
-// The first `count` of: letter E, helix, star prism, gyroid patch, letter S, spiral wall, propeller, knot.
+// The first `count` of: letter E, helix, star prism, gyroid patch, propeller, knot, letter S, spiral wall. All are in
+// several colours, in stripes, checks or parts; some of them in part of metal.
 // INVALID_ARGUMENT: count outside 1..8.
 Result<std::vector<DemoObject>> demo_objects(int count);
 

@@ -9,7 +9,7 @@
 
 #include "common/status.h"
 #include "dataset/reader.h"
-#include "nano/shape_latents.h"
+#include "nano/structured_latents.h"
 
 // What of a prepared dataset a base and its adapters are judged by.
 namespace espalier::nano {

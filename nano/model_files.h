@@ -10,14 +10,10 @@
 
 namespace espalier::nano {
 
-// Checkpoint stems of the base, relative to its folder.
+// Checkpoint stems of the base, relative to its folder; those of structured latents are in nano/latent_kinds.h.
 inline constexpr char kSsEncoderStem[] = "ckpts/ss_enc_conv3d_nano_fp16";
 inline constexpr char kSsDecoderStem[] = "ckpts/ss_dec_conv3d_nano_fp16";
 inline constexpr char kSsFlowStem[] = "ckpts/ss_flow_img_dit_nano_fp16";
-inline constexpr char kShapeEncoderStem[] = "ckpts/shape_enc_next_dc_f16c32_nano_fp16";
-inline constexpr char kShapeDecoderStem[] = "ckpts/shape_dec_next_dc_f16c32_nano_fp16";
-inline constexpr char kShapeFlow512Stem[] = "ckpts/slat_flow_img2shape_dit_512_nano_fp16";
-inline constexpr char kShapeFlow1024Stem[] = "ckpts/slat_flow_img2shape_dit_1024_nano_fp16";
 inline constexpr char kImageEncoderFolder[] = "image_encoder";
 
 // Writes config (JSON) and weights, rounded to float16. Folders are made.

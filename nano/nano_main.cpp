@@ -43,7 +43,8 @@ void add_recipe_options(CLI::App& command, Recipe& recipe) {
   command.add_option("--anneal-steps", recipe.anneal_steps, "Further updates with a falling rate")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000000));
-  command.add_option("--shape-grids", recipe.shape_grids, "Dual grids the shape VAE is trained on")
+  command
+      .add_option("--vae-grids", recipe.vae_grids, "Voxel grids each of the VAEs of shape and texture is trained on")
       ->capture_default_str()
       ->check(CLI::Range(16, 100000));
   command.add_option("--shape-vae-steps", recipe.shape_vae_steps, "Updates of the shape VAE")
@@ -55,6 +56,17 @@ void add_recipe_options(CLI::App& command, Recipe& recipe) {
   command
       .add_option("--shape-flow-high-steps", recipe.shape_flow_high_steps,
                   "Updates of the higher tier's shape denoiser")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000000));
+  command.add_option("--texture-vae-steps", recipe.texture_vae_steps, "Updates of the texture VAE")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000000));
+  command.add_option("--texture-flow-steps", recipe.texture_flow_steps, "Updates of the lower tier's texture denoiser")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000000));
+  command
+      .add_option("--texture-flow-high-steps", recipe.texture_flow_high_steps,
+                  "Updates of the higher tier's texture denoiser")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000000));
   command.add_option("--high-objects", recipe.high_objects, "Objects the higher tier is trained on")
@@ -107,10 +119,14 @@ int main(int argc, char** argv) {
   add_step(app, "flow", "Train the denoiser and the encoder", recipe, espalier::nano::train_ss_flow, outcome);
   add_step(app, "shape-vae", "Train the shape VAE", recipe, espalier::nano::train_shape_vae, outcome);
   add_step(app, "shape-flow", "Train the shape denoisers", recipe, espalier::nano::train_shape_flows, outcome);
+  add_step(app, "texture-vae", "Train the texture VAE", recipe, espalier::nano::train_texture_vae, outcome);
+  add_step(app, "texture-flow", "Train the texture denoisers", recipe, espalier::nano::train_texture_flows, outcome);
   add_step(app, "manifest", "Write pipeline.json and espalier.json", recipe, espalier::nano::write_manifest, outcome);
   add_step(app, "report", "Judge the base on held-out objects", recipe, espalier::nano::report_held_out, outcome);
   add_step(app, "report-shapes", "Judge the base's shapes on held-out objects", recipe, espalier::nano::report_shapes,
            outcome);
+  add_step(app, "report-textures", "Judge the base's textures on held-out objects, as JSON", recipe,
+           espalier::nano::report_textures, outcome);
   add_evaluate(app, evaluation, json, outcome);
 
   std::string assets;

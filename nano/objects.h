@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "mesh/scene.h"
+#include "nano/paint.h"
 
 // The objects the nano base is trained on: simple solids and small compositions of them, in random proportions,
 // colours and materials. Object `index` of a seed is always the same, and independent of all others.
@@ -33,11 +34,12 @@ bool turn_to_canonical_pose(mesh::Scene& scene);
 // reflection in x when it lies towards +y. True for the former.
 bool mirrors_in_y(const mesh::Scene& scene);
 
-// A scene of one material per colour, as all generators here build them.
+// A scene of parts with a material each, as all generators here build them.
 class SceneBuilder {
  public:
-  // Returns the material's id.
+  // Both return the material's id.
   int32_t add_material(const mesh::Vec3& base_color, float metallic, float roughness);
+  int32_t add_tiles(std::span<const Paint> paints, int columns) { return nano::add_tiles(scene_, paints, columns); }
   void add(mesh::Mesh mesh, int32_t material);
   mesh::Scene take() { return std::move(scene_); }
 

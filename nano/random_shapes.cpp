@@ -7,12 +7,14 @@
 
 #include "mesh/normalize.h"
 #include "nano/objects.h"
+#include "nano/paint.h"
 #include "ovoxel/dual_mesh.h"
 
 namespace espalier::nano {
 namespace {
 
 constexpr uint32_t kShapeStream = 0x5a9f;  // apart from the objects' own streams and those of the occupancies
+constexpr uint32_t kPaintStream = 0x5aa0;
 constexpr int kFieldSide = 64;
 
 std::array<mesh::Vec3, 3> random_rotation(PhiloxStream& random) {  // row by row
@@ -142,6 +144,7 @@ Result<mesh::Mesh> surface_of(const RandomField& field, int side) {
   mesh::Mesh mesh;
   mesh.positions = std::move(surface.positions);
   mesh.triangles = std::move(surface.triangles);
+  mesh.material_ids.assign(mesh.triangles.size(), -1);
   return mesh;
 }
 
@@ -159,6 +162,13 @@ Result<mesh::Scene> random_shape(uint64_t seed, uint32_t index) {
     scene.meshes.assign(1, std::move(mesh));
   } while (scene.meshes.front().triangles.empty());
   ESP_TRY(mesh::normalize(scene).status());
+  return scene;
+}
+
+Result<mesh::Scene> random_painted_shape(uint64_t seed, uint32_t index) {
+  ESP_ASSIGN(mesh::Scene scene, random_shape(seed, index));
+  PhiloxStream random(seed, index, kPaintStream);
+  paint_at_random(scene, random);
   return scene;
 }
 

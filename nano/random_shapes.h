@@ -32,4 +32,7 @@ Result<mesh::Mesh> surface_of(const RandomField& field, int side);
 // and a quarter surfaces of random fields.
 Result<mesh::Scene> random_shape(uint64_t seed, uint32_t index);
 
+// The same with random paint (nano/paint.h).
+Result<mesh::Scene> random_painted_shape(uint64_t seed, uint32_t index);
+
 }  // namespace espalier::nano

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "nano/evaluation.h"
+#include "nano/latent_kinds.h"
 #include "ovoxel/dual_mesh.h"
 
 namespace espalier::nano {
@@ -53,12 +54,12 @@ Result<mesh::Surface> extracted(const infer::DecodedShape& shape) {
 
 }  // namespace
 
-infer::DecodedShape as_decoded(const ShapeGrid& grid, int resolution) {
+infer::DecodedShape as_decoded(const VoxelGrid& grid, int resolution) {
   infer::DecodedShape shape;
   shape.resolution = resolution;
   const at::Tensor coords = grid.coords.to(at::kInt).contiguous();
-  const at::Tensor vertices = (grid.vertices.to(at::kFloat) / 255).contiguous();
-  const at::Tensor flags = grid.flags.contiguous();
+  const at::Tensor vertices = (grid.values.narrow(1, 0, 3).to(at::kFloat) / 255).contiguous();
+  const at::Tensor flags = grid.values.select(1, 3).contiguous();
   const auto* voxel = coords.const_data_ptr<int32_t>();
   const auto* vertex = vertices.const_data_ptr<float>();
   for (int64_t i = 0; i < grid.voxels(); ++i, voxel += 3, vertex += 3) {
@@ -71,9 +72,9 @@ infer::DecodedShape as_decoded(const ShapeGrid& grid, int resolution) {
 }
 
 Result<infer::DecodedShape> reconstructed(const nn::ScVaeEncoder& encoder, const nn::ScVaeDecoder& decoder,
-                                          const ShapeGrid& grid, int resolution) {
+                                          const VoxelGrid& grid, int resolution) {
   const at::NoGradGuard no_grad;
-  const infer::ShapeLatent latent{encoder.forward(shape_batch({&grid, 1})).mean, resolution};
+  const infer::ShapeLatent latent{encoder.forward(voxel_batch(kShape, {&grid, 1})).mean, resolution};
   return infer::decode_shape(decoder, latent, 0);
 }
 

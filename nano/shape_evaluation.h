@@ -3,19 +3,19 @@
 #include "common/status.h"
 #include "infer/shape.h"
 #include "mesh/surface.h"
-#include "nano/shape_grids.h"
 #include "nano/surface_agreement.h"
+#include "nano/voxel_grids.h"
 #include "nn/networks/sc_vae.h"
 
 // How well decoded shapes agree with the dual grids they stand for.
 namespace espalier::nano {
 
 // A grid as if it had been decoded, with even split weights. `resolution`: voxels per side.
-infer::DecodedShape as_decoded(const ShapeGrid& grid, int resolution);
+infer::DecodedShape as_decoded(const VoxelGrid& grid, int resolution);
 
 // What encoder and decoder make of a grid, the decoder going by its own predictions. FAILED_PRECONDITION: nothing.
 Result<infer::DecodedShape> reconstructed(const nn::ScVaeEncoder& encoder, const nn::ScVaeDecoder& decoder,
-                                          const ShapeGrid& grid, int resolution);
+                                          const VoxelGrid& grid, int resolution);
 
 struct GridAgreement {
   double f1 = 0;               // of the voxels

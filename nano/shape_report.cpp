@@ -8,11 +8,12 @@
 #include "absl/strings/str_format.h"
 #include "nano/corpus.h"
 #include "nano/evaluation.h"
+#include "nano/latent_kinds.h"
 #include "nano/objects.h"
 #include "nano/recipe.h"
 #include "nano/shape_evaluation.h"
 #include "nano/shape_generation.h"
-#include "nano/shape_tiers.h"
+#include "nano/tiers.h"
 #include "nn/io/load_model.h"
 
 namespace espalier::nano {
@@ -53,7 +54,7 @@ Result<at::Tensor> occupancy_of(const Model& model, const at::Tensor& tokens) {
 
 // What a tier is judged on: the first held-out objects, seen from one view.
 struct Judged {
-  std::vector<ShapeGrid> grids;
+  std::vector<VoxelGrid> grids;
   std::vector<infer::DecodedShape> wanted;
   at::Tensor occupancy;                      // bool [N, S, S, S], generated from the pictures
   std::map<int, at::Tensor> tokens;          // by tier [N, L, C]
@@ -61,11 +62,11 @@ struct Judged {
 };
 
 Result<infer::DecodedShape> object_grid(uint64_t seed, uint32_t index, int voxels) {
-  ESP_ASSIGN(const ShapeGrid grid, shape_grid(make_object(seed, index).scene, voxels));
+  ESP_ASSIGN(const VoxelGrid grid, shape_grid(make_object(seed, index).scene, voxels));
   return as_decoded(grid, voxels);
 }
 
-Status add_nearest(const Recipe& recipe, const ShapeTier& tier, const at::Tensor& pictures, Judged& judged) {
+Status add_nearest(const Recipe& recipe, const Tier& tier, const at::Tensor& pictures, Judged& judged) {
   const CorpusConfig config = tier_corpus(recipe, tier);
   ESP_ASSIGN(const Corpus corpus, load_or_make_corpus(config));
   const at::Tensor nearest = nearest_pictures(pictures, corpus.images.flatten(0, 1));
@@ -76,9 +77,9 @@ Status add_nearest(const Recipe& recipe, const ShapeTier& tier, const at::Tensor
   return absl::OkStatus();
 }
 
-Result<Judged> load_judged(const Recipe& recipe, const ShapeTier& tier, const Model& model) {
+Result<Judged> load_judged(const Recipe& recipe, const Tier& tier, const Model& model) {
   Judged judged;
-  const CorpusConfig low = held_tier_corpus(recipe, kShapeTiers[0]), own = held_tier_corpus(recipe, tier);
+  const CorpusConfig low = held_tier_corpus(recipe, kTiers[0]), own = held_tier_corpus(recipe, tier);
   ESP_ASSIGN(const Corpus low_corpus, load_or_make_corpus(low));
   ESP_ASSIGN(const Corpus own_corpus, load_or_make_corpus(own));
   const at::Tensor small = low_corpus.images.narrow(0, 0, kJudged).select(1, held_view(low_corpus));
@@ -126,7 +127,7 @@ Status print_agreement(const std::string& name, const Judged& judged,
   return absl::OkStatus();
 }
 
-Status report_tier(const ShapeTier& tier, const Model& model, const Judged& judged) {
+Status report_tier(const Tier& tier, const Model& model, const Judged& judged) {
   std::fputs(absl::StrFormat("shapes of tier %d, %d held-out objects %6s %8s %8s %8s\n", tier.number, kJudged,
                              "Chamfer", "F-score", "F1", "F1 +-1")
                  .c_str(),
@@ -139,7 +140,7 @@ Status report_tier(const ShapeTier& tier, const Model& model, const Judged& judg
     return reconstructed(*model.shape_encoder, *model.shape_decoder, judged.grids[i], tier.voxels);
   }));
   ESP_TRY(print_agreement("generated in its own cells", judged, [&](size_t i) {
-    const at::Tensor cells = model.shape_encoder->forward(shape_batch({&judged.grids[i], 1})).mean.coords;
+    const at::Tensor cells = model.shape_encoder->forward(voxel_batch(kShape, {&judged.grids[i], 1})).mean.coords;
     return generate(tier.own_cells_pipeline, cells, i);
   }));
   ESP_TRY(print_agreement("generated from the picture alone", judged, [&](size_t i) {
@@ -155,7 +156,7 @@ Status report_tier(const ShapeTier& tier, const Model& model, const Judged& judg
 Status report_shapes(const Recipe& recipe) {
   const at::NoGradGuard no_grad;
   ESP_ASSIGN(const Model model, load_model(recipe.base));
-  for (const ShapeTier& tier : kShapeTiers) {
+  for (const Tier& tier : kTiers) {
     ESP_ASSIGN(const Judged judged, load_judged(recipe, tier, model));
     ESP_TRY(report_tier(tier, model, judged));
   }

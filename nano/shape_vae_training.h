@@ -1,25 +1,10 @@
 #pragma once
 
-#include <memory>
-#include <span>
-
-#include "common/status.h"
-#include "nano/shape_grids.h"
-#include "nn/networks/sc_vae.h"
-#include "nn/parameters.h"
+#include "nano/vae_training.h"
 
 namespace espalier::nano {
 
-struct ShapeVae {
-  nn::TensorMap encoder_parameters, decoder_parameters;
-  std::unique_ptr<nn::ScVaeEncoder> encoder;
-  std::unique_ptr<nn::ScVaeDecoder> decoder;
-};
-
-// The nano base's shape VAE with initial weights.
-Result<ShapeVae> fresh_shape_vae(uint64_t seed);
-
-// The parts of the VAE's loss, scalars with graph.
+// The parts of the shape VAE's loss, scalars with graph.
 struct ShapeLoss {
   at::Tensor flags;        // cross-entropy of the edge flags
   at::Tensor vertices;     // squared error of the dual vertices, in voxels
@@ -30,8 +15,6 @@ struct ShapeLoss {
   at::Tensor total() const;
 };
 
-// The decoder is led along the input's own voxels, so that every prediction has a right answer. `noise`, one stream per
-// grid, draws the latent from the posterior.
-ShapeLoss shape_vae_loss(const ShapeVae& vae, std::span<const ShapeGrid> grids, std::span<const PhiloxStream> noise);
+ShapeLoss shape_vae_loss(const ScVae& vae, const LedDecode& decode);
 
 }  // namespace espalier::nano

@@ -17,11 +17,10 @@ constexpr int64_t kPatches = kImageSize / 16;  // per side
 constexpr int64_t kWidth = 128;                // of a token
 constexpr int64_t kReadings = 4 * 4 * 3 + 2;
 
-at::Tensor augmented(at::Tensor picture, bool mirror, PhiloxStream& random) {
+at::Tensor shuffled(const at::Tensor& picture, PhiloxStream& random) {
   std::array<int64_t, 3> order{0, 1, 2};
   for (uint32_t i = 2; i > 0; --i) std::swap(order[i], order[random.below(i + 1)]);
-  picture = picture.index({at::tensor({order[0], order[1], order[2]})});
-  return mirror ? picture.flip({2}) : picture;
+  return picture.index({at::tensor({order[0], order[1], order[2]})});
 }
 
 // [1, P * P, 2] rows and columns in [-1, 1].
@@ -34,7 +33,7 @@ at::Tensor patch_places() {
 
 }  // namespace
 
-ViewBatch draw_views(const Corpus& corpus, std::span<const train::SampleRef> samples, uint64_t seed) {
+ViewBatch draw_views(const Corpus& corpus, std::span<const train::SampleRef> samples, uint64_t seed, Colors colors) {
   ViewBatch batch;
   std::vector<at::Tensor> pictures;
   const auto views = static_cast<uint32_t>(corpus.images.size(1));
@@ -42,7 +41,9 @@ ViewBatch draw_views(const Corpus& corpus, std::span<const train::SampleRef> sam
     const int64_t view = train::random_stream(seed, train::Purpose::kView, s.step, s.slot).below(views);
     PhiloxStream random = train::random_stream(seed, train::Purpose::kAugment, s.step, s.slot);
     batch.mirrored.push_back(random.below(2) == 1);
-    pictures.push_back(augmented(corpus.images[s.item][view], batch.mirrored.back(), random));
+    at::Tensor picture = corpus.images[s.item][view];
+    if (colors == Colors::kShuffled) picture = shuffled(picture, random);
+    pictures.push_back(batch.mirrored.back() ? picture.flip({2}) : picture);
   }
   batch.pixels = at::stack(pictures).to(at::kFloat) / 255;
   return batch;

@@ -19,9 +19,14 @@ struct ViewBatch {
   std::vector<bool> mirrored;
 };
 
-// A view at random, mirrored half of the time (the object then has its mirrored occupancy), with its colour channels in
-// random order, so that hue does not speak for shape. Function of (seed, step, slot).
-ViewBatch draw_views(const Corpus& corpus, std::span<const train::SampleRef> samples, uint64_t seed);
+enum class Colors {
+  kShuffled,  // the channels in random order, so that hue does not speak for shape
+  kAsSeen,
+};
+
+// A view at random, mirrored half of the time (the object is then the mirrored one). Function of (seed, step, slot).
+ViewBatch draw_views(const Corpus& corpus, std::span<const train::SampleRef> samples, uint64_t seed,
+                     Colors colors = Colors::kShuffled);
 
 // Linear reading of each patch token: the colours of the patch's 4 x 4 blocks and the patch's own place.
 nn::TensorMap init_patch_reader(uint64_t seed);

@@ -1,5 +1,6 @@
 #include "nano/objects.h"
 
+#include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -10,6 +11,7 @@
 #include "mesh/normalize.h"
 #include "nano/demo_objects.h"
 #include "nano/solids.h"
+#include "nano/voxel_grids.h"
 
 namespace espalier::nano {
 namespace {
@@ -110,6 +112,21 @@ TEST(DemoObjects, AreClosedNormalisedAndNamedApart) {
     }
   }
   EXPECT_EQ(names.size(), 8u);
+}
+
+TEST(DemoObjects, AreInSeveralColours) {
+  const auto objects = demo_objects(8);
+  ASSERT_TRUE(objects.ok()) << objects.status();
+  bool some_metal = false;
+  for (const DemoObject& object : *objects) {
+    const auto grid = texture_grid(object.scene, 64);
+    ASSERT_TRUE(grid.ok()) << grid.status();
+    const at::Tensor color = grid->values.narrow(1, 0, 3).to(at::kFloat) / 255;
+    const at::Tensor spread = color.std(0).amax();
+    EXPECT_GT(spread.item<double>(), 0.1) << object.name;
+    some_metal |= grid->values.select(1, 3).max().item<int>() == 255;
+  }
+  EXPECT_TRUE(some_metal);
 }
 
 TEST(DemoObjects, RefuseCountsOutOfRange) {

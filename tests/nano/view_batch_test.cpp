@@ -48,6 +48,15 @@ TEST(DrawViews, ShowsAViewOfTheObjectMirroredWhenItSaysSo) {
   EXPECT_LT(mirrored, 35);
 }
 
+TEST(DrawViews, LeavesColoursAsTheyAreWhenTold) {
+  const Corpus corpus = small_corpus();
+  const train::SampleRef sample[] = {{4, 0, 1}};
+  const ViewBatch batch = draw_views(corpus, sample, 5, Colors::kAsSeen);
+  const at::Tensor shown = batch.mirrored[0] ? batch.pixels[0].flip({2}) : batch.pixels[0];
+  const at::Tensor views = corpus.images[1].to(at::kFloat) / 255;
+  EXPECT_TRUE(shown.equal(views[0]) || shown.equal(views[1]));
+}
+
 TEST(PatchReading, IsPerfectForTokensThatHoldTheAnswer) {
   const at::Tensor pixels = at::full({1, 3, 128, 128}, 0.25);
   const at::Tensor axis = (at::arange(8) + 0.5) / 4 - 1;

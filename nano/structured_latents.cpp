@@ -1,15 +1,17 @@
-#include "nano/shape_latents.h"
+#include "nano/structured_latents.h"
 
 #include <ATen/ATen.h>
 #include <torch/types.h>
 
 #include <atomic>
+#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "common/log.h"
+#include "common/sha256.h"
+#include "nano/model_files.h"
 #include "nano/objects.h"
 #include "nano/parallel.h"
-#include "nano/shape_grids.h"
 #include "nn/io/safetensors.h"
 
 namespace espalier::nano {
@@ -22,10 +24,10 @@ void mirror(mesh::Scene& scene) {
   }
 }
 
-Result<StructuredLatent> encoded(const nn::ScVaeEncoder& encoder, const mesh::Scene& scene, int resolution) {
+Result<StructuredLatent> encoded(const LatentEncoder& encoder, const mesh::Scene& scene, int resolution) {
   const at::NoGradGuard no_grad;  // of this thread
-  ESP_ASSIGN(const ShapeGrid grid, shape_grid(scene, resolution));
-  const nn::SparseTensor mean = encoder.forward(shape_batch({&grid, 1})).mean;
+  ESP_ASSIGN(const VoxelGrid grid, encoder.kind->grid(scene, resolution));
+  const nn::SparseTensor mean = encoder.network->forward(voxel_batch(*encoder.kind, {&grid, 1})).mean;
   return StructuredLatent{mean.coords.narrow(1, 1, 3).contiguous(), mean.feats};
 }
 
@@ -45,21 +47,31 @@ std::vector<StructuredLatent> restored(const nn::TensorMap& tensors, const std::
   return list;
 }
 
-Result<ShapeLatents> cached(const LatentConfig& config, const std::string& key) {
+Result<StructuredLatents> cached(const LatentConfig& config, const std::string& key) {
   ESP_ASSIGN(const auto file, nn::SafetensorsFile::open(config.file));
   const auto found = file.metadata().find("content");
   if (found == file.metadata().end() || found->second != key) return absl::NotFoundError("made with other settings");
   ESP_ASSIGN(const nn::TensorMap tensors, file.tensors());
-  return ShapeLatents{restored(tensors, "object.", config.objects), restored(tensors, "mirrored.", config.objects)};
+  return StructuredLatents{restored(tensors, "object.", config.objects),
+                           restored(tensors, "mirrored.", config.objects)};
 }
 
 }  // namespace
 
-Result<ShapeLatents> load_or_make_shape_latents(const nn::ScVaeEncoder& encoder, const LatentConfig& config) {
+Result<LatentEncoder> load_encoder(const LatentKind& kind, const std::filesystem::path& base) {
+  LatentEncoder encoder{&kind, nullptr, ""};
+  ESP_ASSIGN(const auto config, nn::ScVaeConfig::parse(kind.encoder_config().at("args")));
+  ESP_ASSIGN(const nn::TensorMap weights, load_checkpoint(base, kind.encoder.stem));
+  ESP_ASSIGN(encoder.network, nn::ScVaeEncoder::create(config, weights));
+  ESP_ASSIGN(encoder.sha256, sha256_hex_of_file(base / absl::StrCat(kind.encoder.stem, ".safetensors")));
+  return encoder;
+}
+
+Result<StructuredLatents> load_or_make_latents(const LatentEncoder& encoder, const LatentConfig& config) {
   const std::string key = absl::StrCat("seed ", config.seed, " objects ", config.objects, " resolution ",
-                                       config.resolution, " encoder ", config.encoder_sha256);
+                                       config.resolution, " encoder ", encoder.sha256);
   if (auto latents = cached(config, key); latents.ok()) return latents;
-  ShapeLatents latents;
+  StructuredLatents latents;
   latents.objects.resize(config.objects);
   latents.mirrored.resize(config.objects);
   std::atomic<uint32_t> made{0};
@@ -79,7 +91,7 @@ Result<ShapeLatents> load_or_make_shape_latents(const nn::ScVaeEncoder& encoder,
   return latents;
 }
 
-nn::LatentNormalization latent_statistics(const ShapeLatents& latents) {
+nn::LatentNormalization latent_statistics(const StructuredLatents& latents) {
   std::vector<at::Tensor> cells;
   for (const StructuredLatent& latent : latents.objects) cells.push_back(latent.feats);
   const at::Tensor all = at::cat(cells).to(at::kDouble);
@@ -92,6 +104,10 @@ nn::LatentNormalization latent_statistics(const ShapeLatents& latents) {
 
 at::Tensor normalized(const at::Tensor& feats, const nn::LatentNormalization& statistics) {
   return (feats - at::tensor(statistics.mean, at::kFloat)) / at::tensor(statistics.std, at::kFloat);
+}
+
+at::Tensor denormalized(const at::Tensor& feats, const nn::LatentNormalization& statistics) {
+  return feats * at::tensor(statistics.std, at::kFloat) + at::tensor(statistics.mean, at::kFloat);
 }
 
 }  // namespace espalier::nano

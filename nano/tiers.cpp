@@ -1,4 +1,4 @@
-#include "nano/shape_tiers.h"
+#include "nano/tiers.h"
 
 #include <ATen/core/Tensor.h>
 
@@ -13,9 +13,9 @@ namespace {
 constexpr int kHighViews = 4;
 constexpr uint32_t kHighHeld = 24;
 
-bool is_high(const ShapeTier& tier) { return tier.voxels == kVoxelResolution; }
+bool is_high(const Tier& tier) { return tier.voxels == kVoxelResolution; }
 
-CorpusConfig of_tier(CorpusConfig config, const ShapeTier& tier, uint32_t most_objects) {
+CorpusConfig of_tier(CorpusConfig config, const Tier& tier, uint32_t most_objects) {
   if (!is_high(tier)) return config;
   config.objects = std::min(config.objects, most_objects);
   config.views = kHighViews;
@@ -26,16 +26,12 @@ CorpusConfig of_tier(CorpusConfig config, const ShapeTier& tier, uint32_t most_o
 
 }  // namespace
 
-CorpusConfig tier_corpus(const Recipe& recipe, const ShapeTier& tier) {
+CorpusConfig tier_corpus(const Recipe& recipe, const Tier& tier) {
   return of_tier(train_corpus(recipe), tier, recipe.high_objects);
 }
 
-CorpusConfig held_tier_corpus(const Recipe& recipe, const ShapeTier& tier) {
+CorpusConfig held_tier_corpus(const Recipe& recipe, const Tier& tier) {
   return of_tier(held_corpus(recipe), tier, kHighHeld);
-}
-
-int64_t tier_steps(const Recipe& recipe, const ShapeTier& tier) {
-  return is_high(tier) ? recipe.shape_flow_high_steps : recipe.shape_flow_steps;
 }
 
 int64_t held_view(const Corpus& corpus) { return std::min<int64_t>(kHeldView, corpus.images.size(1) / 2); }
