@@ -52,6 +52,7 @@ Status run_models_case(const Case&, Report&);
 Status run_sampler_case(const Case&, Report&);
 Status run_imgprep_case(const Case&, Report&);
 Status run_train_case(const Case&, Report&);
+Status run_prepared_dataset_case(const Case&, Report&);  // of the train cases
 Status run_render_case(const Case&, Report&);
 Status run_dual_grid_case(const Case&, Report&);
 Status run_pbr_voxels_case(const Case&, Report&);

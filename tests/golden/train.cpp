@@ -408,6 +408,7 @@ Status dispatch(const Case& c, Report& report) {
   if (kind == "grad_clipper") return run_clip(c, report);
   if (kind == "condition_image") return run_condition_image(c, report);
   if (kind == "samplers") return run_samplers(c, report);
+  if (kind == "prepared_dataset") return run_prepared_dataset_case(c, report);
   return absl::UnimplementedError("this kind of case is not built yet");
 }
 
