@@ -36,9 +36,9 @@ struct Recipe {
   int64_t shape_vae_steps = 3000;
   int64_t shape_flow_steps = 1800;      // of the lower tier's denoiser
   int64_t shape_flow_high_steps = 350;  // of the higher tier's, which goes on from it
-  int64_t texture_vae_steps = 2000;
-  int64_t texture_flow_steps = 1500;
-  int64_t texture_flow_high_steps = 300;
+  int64_t texture_vae_steps = 1000;
+  int64_t texture_flow_steps = 900;
+  int64_t texture_flow_high_steps = 120;
   uint32_t high_objects = 200;  // of those trained on, also rendered and encoded for the higher tier
 };
 
