@@ -51,23 +51,21 @@ Result<Place> geometry_place(const AdapterUse& use, const nn::AdapterInfo& info,
   return Place{use.low_resolution ? &RequestAdapters::shape_low : &RequestAdapters::shape, kGeometry, tier};
 }
 
-Result<Place> texture_place(const AdapterUse& use, const nn::AdapterInfo& info, const Pipeline* pipeline,
-                            bool textured) {
+Result<Place> texture_place(const AdapterUse& use, const nn::AdapterInfo& info, int tier) {
   if (use.low_resolution) return only_geometry(kTexture);
-  if (pipeline == nullptr || !textured) {
-    return absl::InvalidArgumentError("the adapter is for texture, but this request generates none");
-  }
-  if (info.resolution != 0 && info.resolution != pipeline->tier) {
+  if (info.resolution != 0 && info.resolution != tier) {
     return absl::InvalidArgumentError(absl::StrCat("the adapter was trained at ", info.resolution,
-                                                   ", but the texture of pipeline ", std::string(pipeline->name),
-                                                   " comes from the network of ", pipeline->tier));
+                                                   ", but this request's texture comes from the network of ", tier));
   }
-  return Place{&RequestAdapters::texture, kTexture, pipeline->tier};
+  return Place{&RequestAdapters::texture, kTexture, tier};
 }
 
 Result<Place> place_of(const AdapterUse& use, const nn::AdapterInfo& info, const Pipeline* pipeline, bool textured) {
   if (info.denoiser == kStructure) return structure_place(use);
-  if (info.denoiser == kTexture) return texture_place(use, info, pipeline, textured);
+  if (info.denoiser == kTexture && textured) return texture_place(use, info, pipeline->tier);
+  if (info.denoiser == kTexture) {
+    return absl::InvalidArgumentError("the adapter is for texture, but this request generates none");
+  }
   if (info.denoiser == kGeometry && pipeline != nullptr) return geometry_place(use, info, *pipeline);
   if (info.denoiser == kGeometry) {
     return absl::InvalidArgumentError("the adapter is for geometry, but this request ends with the sparse structure");
@@ -107,6 +105,16 @@ Result<LoadedAdapter> read_one(const AdapterUse& use, const Place& place, const 
   return LoadedAdapter{std::move(file.adapter), use.scale};
 }
 
+Result<LoadedAdapter> read_texture_adapter(const AdapterUse& use, int tier, Networks& networks) {
+  ESP_ASSIGN(const nn::AdapterInfo info, nn::read_adapter_info(use.file));
+  if (!info.denoiser.empty() && info.denoiser != kTexture) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the adapter is for ", info.denoiser, "; on a given mesh only texture adapters act"));
+  }
+  ESP_ASSIGN(const Place place, texture_place(use, info, tier));
+  return read_one(use, place, info, networks);
+}
+
 Status add_adapter(const AdapterUse& use, const Pipeline* pipeline, bool textured, Networks& networks,
                    RequestAdapters& out) {
   ESP_ASSIGN(const nn::AdapterInfo info, nn::read_adapter_info(use.file));
@@ -126,6 +134,21 @@ RequestAdapters read_adapters(const GenerateRequest& request, const Pipeline* pi
     if (request.adapters[i].file.empty() && !faults.empty()) continue;
     const Status status = add_adapter(request.adapters[i], pipeline, textured, networks, out);
     if (!status.ok()) faults.push_back({absl::StrCat("adapters[", i, "]"), std::string(status.message())});
+  }
+  return out;
+}
+
+std::vector<LoadedAdapter> read_texture_adapters(const std::vector<AdapterUse>& uses, int tier, Networks& networks,
+                                                 std::vector<Fault>& faults) {
+  std::vector<LoadedAdapter> out;
+  for (size_t i = 0; i < std::min(uses.size(), kMaxAdapters); ++i) {
+    if (uses[i].file.empty() && !faults.empty()) continue;
+    auto adapter = read_texture_adapter(uses[i], tier, networks);
+    if (adapter.ok()) {
+      out.push_back(*std::move(adapter));
+    } else {
+      faults.push_back({absl::StrCat("adapters[", i, "]"), std::string(adapter.status().message())});
+    }
   }
   return out;
 }

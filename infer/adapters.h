@@ -25,6 +25,10 @@ struct RequestAdapters {
 RequestAdapters read_adapters(const GenerateRequest& request, const Pipeline* pipeline, Networks& networks,
                               std::vector<Fault>& faults);
 
+// The same for a request that runs the texture's network of a tier only.
+std::vector<LoadedAdapter> read_texture_adapters(const std::vector<AdapterUse>& uses, int tier, Networks& networks,
+                                                 std::vector<Fault>& faults);
+
 // Branches of a network for as long as the result lives; those with scale 0 stay away.
 Result<std::vector<nn::AdapterScope>> attach(const std::vector<LoadedAdapter>& adapters,
                                              const nn::LoraTargets& targets);

@@ -9,10 +9,15 @@
 
 namespace espalier::infer {
 
-Result<ConditionImages> condition_images(const GenerateRequest& request, const std::vector<int>& tiers,
-                                         double grid_scale, image::Matting* matting) {
-  ESP_ASSIGN(const image::DecodedImage decoded, image::decode(request.image));
-  ESP_ASSIGN(const image::Image object, image::preprocess_image(decoded.image, request.background, matting));
+void add_image_fault(const Result<ConditionImages>& images, std::vector<Fault>& faults) {
+  if (images.ok() || (absl::IsFailedPrecondition(images.status()) && faults.empty())) return;
+  faults.push_back({"image", std::string(images.status().message())});
+}
+
+Result<ConditionImages> condition_images(const std::string& encoded, image::BackgroundRemoval background,
+                                         const std::vector<int>& tiers, double grid_scale, image::Matting* matting) {
+  ESP_ASSIGN(const image::DecodedImage decoded, image::decode(encoded));
+  ESP_ASSIGN(const image::Image object, image::preprocess_image(decoded.image, background, matting));
   ConditionImages images;
   for (const int tier : tiers) {
     ESP_ASSIGN(images[tier],

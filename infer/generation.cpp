@@ -2,13 +2,14 @@
 
 #include <torch/types.h>
 
-#include <chrono>
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
 #include "infer/decode.h"
-#include "infer/object.h"
+#include "infer/extraction.h"
+#include "infer/object_files.h"
 #include "infer/shape.h"
+#include "infer/state_file.h"
 #include "infer/structure.h"
 #include "infer/texture.h"
 
@@ -16,20 +17,6 @@ namespace espalier::infer {
 namespace {
 
 constexpr int kPooling = 2;  // cells of the structure's grid per cell that tier 512 starts from
-
-// Wall time per stage.
-class Stopwatch {
- public:
-  void lap(const char* stage) {
-    const auto now = std::chrono::steady_clock::now();
-    seconds.emplace_back(stage, std::chrono::duration<double>(now - last_).count());
-    last_ = now;
-  }
-  std::vector<std::pair<std::string, double>> seconds;
-
- private:
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
 
 std::vector<std::vector<ovoxel::Voxel>> cells_by_sample(const at::Tensor& coords, int samples) {
   std::vector<std::vector<ovoxel::Voxel>> out(static_cast<size_t>(samples));
@@ -39,6 +26,11 @@ std::vector<std::vector<ovoxel::Voxel>> cells_by_sample(const at::Tensor& coords
     out[static_cast<size_t>(cells[i][0])].push_back({cells[i][1], cells[i][2], cells[i][3]});
   }
   return out;
+}
+
+Status nothing_found() {
+  return absl::FailedPreconditionError(
+      "the model found no shape for this image and seed; try another seed, image or adapter scale");
 }
 
 // One request from its condition to its files.
@@ -60,8 +52,8 @@ class Generation {
   Result<nn::SparseTensor> texture_latent(const ShapeLatent& shape, const at::Tensor& condition, const Noise& noise);
   Result<std::vector<DecodedShape>> shapes(const at::Tensor& logits, std::map<int, at::Tensor> conditions,
                                            const Noise& noise);
+  Status keep(const Latents& latents);
   Status make_samples(const at::Tensor& logits, const std::vector<DecodedShape>& shapes);
-  Status finish_sample(const DecodedShape* shape, GeneratedSample& sample) const;
   void note_resolution(const ShapeLatent& latent);
 
   const GenerateRequest& request_;
@@ -124,9 +116,19 @@ Result<std::vector<DecodedShape>> Generation::shapes(const at::Tensor& logits, s
     watch_.lap("texture");
   }
   conditions.clear();  // decoding is where memory peaks
+  ESP_TRY(keep(latents));
   ESP_ASSIGN(auto decoded, decode(latents, networks_, hooks_));
   watch_.lap("decode");
   return decoded;
+}
+
+Status Generation::keep(const Latents& latents) {
+  if (request_.state_folder.empty()) return absl::OkStatus();
+  for (size_t i = 0; i < assets_.samples.size(); ++i) {
+    assets_.samples[i].state = request_.state_folder / absl::StrCat("state_", i, ".safetensors");
+    ESP_TRY(write_state(assets_.samples[i].state, latents, static_cast<int64_t>(i), networks_));
+  }
+  return absl::OkStatus();
 }
 
 void Generation::note_resolution(const ShapeLatent& latent) {
@@ -151,25 +153,6 @@ void Generation::note_resolution(const ShapeLatent& latent) {
   }
 }
 
-Status Generation::finish_sample(const DecodedShape* shape, GeneratedSample& sample) const {
-  if (sample.voxels.empty()) {
-    return absl::FailedPreconditionError(
-        "the model found no shape for this image and seed; try another seed, image or adapter scale");
-  }
-  ESP_ASSIGN(const ObjectMesh object,
-             shape != nullptr ? shape_mesh(*shape, request_)
-                              : structure_mesh(sample.voxels, assets_.structure_resolution, request_));
-  for (const FileFormat format : request_.formats) {
-    ESP_ASSIGN(std::string bytes, file_of({object, sample.voxels, shape}, format));
-    sample.files.push_back({format, std::move(bytes)});
-  }
-  sample.shape_voxels = shape != nullptr ? static_cast<int64_t>(shape->voxels.size()) : 0;
-  sample.vertices = static_cast<int64_t>(object.mesh.positions.size());
-  sample.triangles = static_cast<int64_t>(object.mesh.triangles.size());
-  sample.holes_closed = static_cast<int64_t>(object.holes_closed);
-  return absl::OkStatus();
-}
-
 Status Generation::make_samples(const at::Tensor& logits, const std::vector<DecodedShape>& shapes) {
   const bool pooled = request_.pooled_structure && plan_.pipeline == nullptr && plan_.resolution == 512;
   assets_.structure_resolution = static_cast<int>(logits.size(2)) / (pooled ? kPooling : 1);
@@ -178,11 +161,9 @@ Status Generation::make_samples(const at::Tensor& logits, const std::vector<Deco
     ESP_TRY(hooks_.check_stop());
     GeneratedSample& sample = assets_.samples[i];
     sample.voxels = std::move(cells[i]);
-    ESP_TRY(finish_sample(shapes.empty() ? nullptr : &shapes[i], sample));
-    if (sample.triangles > request_.decimation_target) {
-      assets_.warnings.push_back(
-          absl::StrCat("sample ", i, " keeps ", sample.triangles, " triangles: its topology allows no fewer"));
-    }
+    if (sample.voxels.empty()) return nothing_found();
+    ESP_TRY(make_files(shapes.empty() ? nullptr : &shapes[i], assets_.structure_resolution, request_, hooks_, sample));
+    warn_of_triangles(request_, i, assets_);
     if (hooks_.progress) hooks_.progress("mesh", static_cast<int>(i) + 1, request_.samples);
   }
   return absl::OkStatus();
@@ -206,7 +187,7 @@ Result<GeneratedAssets> Generation::run(uint64_t seed) {
   }
   ESP_TRY(make_samples(logits, decoded));
   watch_.lap("mesh");
-  assets_.seconds = std::move(watch_.seconds);
+  assets_.seconds = watch_.seconds();
   return std::move(assets_);
 }
 

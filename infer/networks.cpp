@@ -13,13 +13,14 @@ namespace {
 constexpr uintmax_t kResidentBytes = uintmax_t{2} << 30;  // of weight files, that "auto" keeps in memory
 constexpr int kTiers[] = {512, 1024};
 constexpr int64_t kLatentSplits = 4;  // of the decoders: 16 voxels per side of a latent cell
-constexpr int64_t kDualGridChannels = 7, kMaterialChannels = 6;
+constexpr int64_t kDualGridChannels = 7, kMaterialChannels = 6, kEncodedGridChannels = 6;
 constexpr int kStructureSide = 64;
 
 constexpr const char* kStructureFlow = "sparse_structure_flow_model";
 constexpr const char* kStructureDecoder = "sparse_structure_decoder";
 constexpr const char* kShapeDecoder = "shape_slat_decoder";
 constexpr const char* kTextureDecoder = "tex_slat_decoder";
+constexpr const char* kShapeEncoder = "shape_slat_encoder";
 
 Result<uintmax_t> bytes_of(const std::filesystem::path& file) {
   std::error_code error;
@@ -91,7 +92,8 @@ Status Networks::keep_or_check() {
   if (texture_flows_.empty()) return absl::OkStatus();
   for (auto& [tier, flow] : texture_flows_) ESP_TRY(infer::keep_or_check(flow, resident_));
   ESP_TRY(infer::keep_or_check(texture_decoder, resident_));
-  return check_texture();
+  ESP_TRY(check_texture());
+  return has_shape_encoder_ ? check_shape_encoder() : absl::OkStatus();
 }
 
 // That what one network gives is what the next one takes.
@@ -130,6 +132,18 @@ Status Networks::check_texture() const {
                      config.latent_channels);
 }
 
+Status Networks::check_shape_encoder() const {
+  ESP_ASSIGN(const auto network, shape_encoder.shapes());
+  ESP_ASSIGN(const auto decoder, shape_decoder.shapes());
+  const nn::ScVaeConfig& config = network->config();
+  if (config.levels() == kLatentSplits + 1 && config.io_channels == kEncodedGridChannels &&
+      config.latent_channels == decoder->config().latent_channels) {
+    return absl::OkStatus();
+  }
+  return unfit(absl::StrCat("shape_slat_encoder must have five levels, 6 input channels and the ",
+                            decoder->config().latent_channels, " latent channels of shape_slat_decoder"));
+}
+
 Status Networks::check_flows(const FlowSlots& flows, std::string (*key)(int tier), int64_t in, int64_t out) const {
   ESP_ASSIGN(const auto structure, structure_flow.shapes());
   const int64_t condition = structure->config().cond_channels;
@@ -160,6 +174,9 @@ Result<std::unique_ptr<Networks>> Networks::open(nn::BaseModel base, const Netwo
   if (networks->has_shape() && own.has_model(kTextureDecoder)) {
     networks->texture_flows_ = networks->flow_slots(texture_flow_key, flow);
     networks->texture_decoder = networks->decoder_slot(kTextureDecoder, decoder);
+    networks->has_shape_encoder_ = own.has_model(kShapeEncoder);
+    networks->shape_encoder = {
+        [&own](const nn::LoadOptions& how) { return nn::load_sc_encoder(own, kShapeEncoder, how); }, wide};
   }
   ESP_TRY(networks->decide_memory());
   ESP_TRY(networks->keep_or_check());

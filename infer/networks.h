@@ -72,6 +72,8 @@ class Networks {
   bool has_shape() const { return !shape_flows_.empty(); }
   // Whether it can texture the shapes of a tier's network.
   bool has_texture(int tier) const { return texture_flows_.contains(tier); }
+  // Whether it can texture given meshes.
+  bool can_retexture() const { return !texture_flows_.empty() && has_shape_encoder_; }
   // Whether it has every network of a pipeline, and grids that allow it.
   bool can_run(const Pipeline& pipeline) const;
 
@@ -80,6 +82,7 @@ class Networks {
   NetworkSlot<nn::SparseStructureDecoder> structure_decoder;
   NetworkSlot<nn::ScVaeDecoder> shape_decoder;    // unless !has_shape()
   NetworkSlot<nn::ScVaeDecoder> texture_decoder;  // where has_texture() of some tier
+  NetworkSlot<nn::ScVaeEncoder> shape_encoder;    // where can_retexture(); never kept, as it is rarely used
   const NetworkSlot<nn::SLatFlow>& shape_flow(int tier) const { return shape_flows_.at(tier); }
   const NetworkSlot<nn::SLatFlow>& texture_flow(int tier) const { return texture_flows_.at(tier); }
 
@@ -96,11 +99,13 @@ class Networks {
   Status keep_or_check();
   Status check_shape() const;
   Status check_texture() const;
+  Status check_shape_encoder() const;
   Status check_flows(const FlowSlots& flows, std::string (*key)(int tier), int64_t in, int64_t out) const;
 
   nn::BaseModel base_;
   NetworkOptions options_;
   bool resident_ = true;
+  bool has_shape_encoder_ = false;
   FlowSlots shape_flows_, texture_flows_;
   std::mutex mutex_;  // guards digests_
   std::map<std::string, std::string> digests_;

@@ -8,30 +8,16 @@
 namespace espalier::infer {
 namespace {
 
-SamplerParams params_of(const nn::SamplerDefaults& defaults) {
-  SamplerParams params;
-  params.steps = defaults.steps;
-  params.rescale_t = defaults.rescale_t;
-  params.sigma_min = defaults.sigma_min;
-  if (defaults.name == "FlowEulerSampler") return params;
-  params.guidance_strength = defaults.guidance_strength;
-  params.guidance_rescale = defaults.guidance_rescale;
-  if (defaults.name == "FlowEulerCfgSampler") return params;
-  params.interval_start = defaults.guidance_interval[0];
-  params.interval_end = defaults.guidance_interval[1];
-  return params;
-}
-
 bool wants_shape(const GenerateRequest& request, const Networks& networks) {
   return request.last_stage == LastStage::kAny ? networks.has_shape() : request.last_stage != LastStage::kStructure;
 }
 
-bool holds_texture(FileFormat format) {
-  return format == FileFormat::kGlb || format == FileFormat::kVxz || format == FileFormat::kNpz;
-}
-
-int smallest_tier(const nn::BaseModel& base) {
-  return base.tiers().empty() ? kStructureTier : *std::min_element(base.tiers().begin(), base.tiers().end());
+// Whether a file of the request would hold a texture.
+bool holds_texture(const GenerateRequest& request) {
+  return std::any_of(request.formats.begin(), request.formats.end(), [&](FileFormat format) {
+    return format == FileFormat::kVxz || format == FileFormat::kNpz ||
+           (format == FileFormat::kGlb && !request.geometry_only);
+  });
 }
 
 std::string names(const std::vector<const Pipeline*>& list) {
@@ -82,6 +68,7 @@ void check_structure_only(const GenerateRequest& request, const nn::BaseModel& b
   if (!request.pipeline.empty()) faults.push_back({"pipeline_type", kNone});
   if (is_given(request.shape)) faults.push_back({"shape", kNone});
   if (request.remesh) faults.push_back({"mesh.remesh", kNone});
+  if (!request.state_folder.empty()) faults.push_back({"keep_state", kNone});
   for (size_t i = 0; i < request.formats.size(); ++i) {
     if (request.formats[i] != FileFormat::kVxz && request.formats[i] != FileFormat::kNpz) continue;
     faults.push_back({absl::StrCat("formats[", i, "]"), kNone});
@@ -90,7 +77,10 @@ void check_structure_only(const GenerateRequest& request, const nn::BaseModel& b
 
 // Nothing may be asked of a texture where none is generated.
 void check_texture(const GenerateRequest& request, const Plan& plan, std::vector<Fault>& faults) {
-  if (!plan.textured && is_given(request.texture)) faults.push_back({"texture", "this request generates no texture"});
+  constexpr const char* kNone = "this request generates no texture";
+  if (plan.textured) return;
+  if (is_given(request.texture)) faults.push_back({"texture", kNone});
+  if (!request.geometry_only) check_no_texture(request, kNone, faults);
 }
 
 // What the base lacks for a request that is right in itself.
@@ -114,10 +104,28 @@ std::vector<int> condition_tiers(const Plan& plan) {
 
 }  // namespace
 
+SamplerParams params_of(const nn::SamplerDefaults& defaults) {
+  SamplerParams params;
+  params.steps = defaults.steps;
+  params.rescale_t = defaults.rescale_t;
+  params.sigma_min = defaults.sigma_min;
+  if (defaults.name == "FlowEulerSampler") return params;
+  params.guidance_strength = defaults.guidance_strength;
+  params.guidance_rescale = defaults.guidance_rescale;
+  if (defaults.name == "FlowEulerCfgSampler") return params;
+  params.interval_start = defaults.guidance_interval[0];
+  params.interval_end = defaults.guidance_interval[1];
+  return params;
+}
+
+int smallest_tier(const nn::BaseModel& base) {
+  return base.tiers().empty() ? kStructureTier : *std::min_element(base.tiers().begin(), base.tiers().end());
+}
+
 bool wants_texture(const GenerateRequest& request, const Pipeline& pipeline, const Networks& networks) {
   if (!networks.has_texture(pipeline.tier)) return false;
-  const auto held = [&] { return std::any_of(request.formats.begin(), request.formats.end(), holds_texture); };
-  return request.last_stage == LastStage::kTexture || (request.last_stage == LastStage::kAny && held());
+  return request.last_stage == LastStage::kTexture ||
+         (request.last_stage == LastStage::kAny && (!request.state_folder.empty() || holds_texture(request)));
 }
 
 Result<Plan> make_plan(const GenerateRequest& request, Networks& networks, image::Matting* matting,
@@ -136,12 +144,8 @@ Result<Plan> make_plan(const GenerateRequest& request, Networks& networks, image
   plan.texture = apply(request.texture, params_of(base.tex_slat_sampler()), "texture", faults);
   // Without its pipeline nobody can say whether an adapter fits.
   if (!with_shape || plan.pipeline != nullptr) plan.adapters = read_adapters(request, plan.pipeline, networks, faults);
-  auto images = condition_images(request, condition_tiers(plan), base.grid_scale(), matting);
-  // A condition that the caller's request alone cannot meet keeps its own code, unless there are plain faults too.
-  const bool precondition = absl::IsFailedPrecondition(images.status());
-  if (!images.ok() && (!precondition || !faults.empty())) {
-    faults.push_back({"image", std::string(images.status().message())});
-  }
+  auto images = condition_images(request.image, request.background, condition_tiers(plan), base.grid_scale(), matting);
+  add_image_fault(images, faults);
   ESP_TRY(to_status(faults));
   ESP_TRY(check_stage(request, plan, networks));
   if (!images.ok()) return annotate(images.status(), "image");

@@ -25,6 +25,12 @@ struct Plan {
   bool textured = false;
 };
 
+// A base's own settings of a sampler.
+SamplerParams params_of(const nn::SamplerDefaults& defaults);
+
+// The tier of a request that names none.
+int smallest_tier(const nn::BaseModel& base);
+
 // Whether a request for a pipeline's shape also gets its texture.
 bool wants_texture(const GenerateRequest& request, const Pipeline& pipeline, const Networks& networks);
 

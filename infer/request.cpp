@@ -13,6 +13,10 @@ namespace {
 
 constexpr uint64_t kMaxSeed = (uint64_t{1} << 31) - 1;
 constexpr double kMaxAdapterScale = 2;
+constexpr int kSmallestTexture = 64, kLargestTexture = 4096;
+
+constexpr Preset kPresets[] = {{"", 500'000, 2048},    {"max", 1'000'000, 4096}, {"web", 100'000, 2048},
+                               {"game", 10'000, 1024}, {"mobile", 5'000, 512},   {"lowpoly", 2'000, 512}};
 
 // Takes `value` when it is given; a fault when it is outside [low, high] or not a number.
 template <class T>
@@ -34,7 +38,38 @@ void check_formats(const std::vector<FileFormat>& formats, std::vector<Fault>& f
   }
 }
 
+// Fields of a texture in files that are set.
+std::vector<const char*> texture_fields(const OutputOptions& options) {
+  std::vector<const char*> fields;
+  if (options.texture_size) fields.push_back("mesh.texture_size");
+  if (options.texture_format) fields.push_back("mesh.texture_format");
+  if (options.alpha_mode) fields.push_back("mesh.alpha_mode");
+  return fields;
+}
+
+template <class T>
+void check_within(const char* field, T value, T low, T high, std::vector<Fault>& faults) {
+  if (value >= low && value <= high) return;
+  faults.push_back({field, absl::StrCat(value, " is not in ", low, "..", high)});
+}
+
 }  // namespace
+
+const Preset* find_preset(std::string_view name) {
+  const auto* found =
+      std::find_if(std::begin(kPresets), std::end(kPresets), [&](const Preset& p) { return p.name == name; });
+  return found == std::end(kPresets) ? nullptr : found;
+}
+
+int OutputOptions::triangles() const {
+  const Preset* known = find_preset(preset);
+  return decimation_target.value_or(known == nullptr ? kPresets[0].triangles : known->triangles);
+}
+
+int OutputOptions::texels() const {
+  const Preset* known = find_preset(preset);
+  return texture_size.value_or(known == nullptr ? kPresets[0].texels : known->texels);
+}
 
 Status to_status(const std::vector<Fault>& faults) {
   if (faults.empty()) return absl::OkStatus();
@@ -59,27 +94,49 @@ SamplerParams apply(const SamplerOverrides& overrides, SamplerParams params, con
   return params;
 }
 
-void check_ranges(const GenerateRequest& request, std::vector<Fault>& faults) {
-  const auto within = [&](const char* field, auto value, decltype(value) low, decltype(value) high) {
-    if (!(value >= low && value <= high))
-      faults.push_back({field, absl::StrCat(value, " is not in ", low, "..", high)});
-  };
-  if (request.seed) within("seed", *request.seed, 0, kMaxSeed);
-  within("samples", request.samples, 1, kMaxSamples);
-  within("max_num_tokens", request.max_num_tokens, 16, 1 << 20);
-  within("mesh.decimation_target", request.decimation_target, 1000, 1 << 24);
-  within("mesh.remesh_band", request.remesh_band, 0.5, 4);
-  within("mesh.remesh_project", request.remesh_project, 0, 1);
-  if (request.adapters.size() > kMaxAdapters) {
-    faults.push_back({"adapters", absl::StrCat(request.adapters.size(), " adapters; at most ", kMaxAdapters)});
+void check_outputs(const OutputOptions& options, std::vector<Fault>& faults) {
+  if (find_preset(options.preset) == nullptr) {
+    faults.push_back({"mesh.preset", options.preset + " is not one of max, web, game, mobile, lowpoly"});
   }
-  for (size_t i = 0; i < request.adapters.size(); ++i) {
-    const double scale = request.adapters[i].scale;
+  if (options.decimation_target)
+    check_within("mesh.decimation_target", *options.decimation_target, 1000, 1 << 24, faults);
+  check_within("mesh.remesh_band", options.remesh_band, 0.5, 4.0, faults);
+  check_within("mesh.remesh_project", options.remesh_project, 0.0, 1.0, faults);
+  if (const int size = options.texels();
+      size < kSmallestTexture || size > kLargestTexture || (size & (size - 1)) != 0) {
+    faults.push_back({"mesh.texture_size",
+                      absl::StrCat(size, " is not a power of two in ", kSmallestTexture, "..", kLargestTexture)});
+  }
+  if (options.geometry_only) check_no_texture(options, "geometry_only leaves the texture out", faults);
+  check_formats(options.formats, faults);
+}
+
+void check_no_texture(const OutputOptions& options, const std::string& why, std::vector<Fault>& faults) {
+  for (const char* field : texture_fields(options)) faults.push_back({field, why});
+}
+
+void check_seed(const std::optional<uint64_t>& seed, std::vector<Fault>& faults) {
+  if (seed) check_within("seed", *seed, uint64_t{0}, kMaxSeed, faults);
+}
+
+void check_adapters(const std::vector<AdapterUse>& adapters, std::vector<Fault>& faults) {
+  if (adapters.size() > kMaxAdapters) {
+    faults.push_back({"adapters", absl::StrCat(adapters.size(), " adapters; at most ", kMaxAdapters)});
+  }
+  for (size_t i = 0; i < adapters.size(); ++i) {
+    const double scale = adapters[i].scale;
     if (scale >= 0 && scale <= kMaxAdapterScale) continue;
     faults.push_back(
         {absl::StrCat("adapters[", i, "].scale"), absl::StrCat(scale, " is not in 0..", kMaxAdapterScale)});
   }
-  check_formats(request.formats, faults);
+}
+
+void check_ranges(const GenerateRequest& request, std::vector<Fault>& faults) {
+  check_seed(request.seed, faults);
+  check_within("samples", request.samples, 1, kMaxSamples, faults);
+  check_within("max_num_tokens", request.max_num_tokens, 16, 1 << 20, faults);
+  check_adapters(request.adapters, faults);
+  check_outputs(request, faults);
 }
 
 std::optional<FileFormat> format_of(const std::filesystem::path& file) {

@@ -4,11 +4,15 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "bake/bake.h"
 #include "common/status.h"
 #include "image/foreground.h"
 #include "infer/samplers/params.h"
+#include "mesh/glb_writer.h"
+#include "mesh/scene.h"
 
 // What a caller asks for, and the check of everything that needs no network.
 namespace espalier::infer {
@@ -54,7 +58,36 @@ enum class FileFormat {
 // The format that a file's extension stands for (".npz" is kNpz); none for another one.
 std::optional<FileFormat> format_of(const std::filesystem::path& file);
 
-struct GenerateRequest {
+// A name for a number of triangles and a texture size.
+struct Preset {
+  std::string_view name;
+  int triangles, texels;
+};
+
+// Null when there is none of that name; "" stands for the usual one.
+const Preset* find_preset(std::string_view name);
+
+// Which files an object is written to, and how.
+struct OutputOptions {
+  std::vector<FileFormat> formats{FileFormat::kGlb};  // each once
+  std::string preset;                                 // max, web, game, mobile, lowpoly; empty: 500000, 2048
+  std::optional<int> decimation_target;               // triangles, 1000..16777216; absent: the preset's
+  bool fill_holes = true;
+  // Make the shape's surface anew as the boundary of what is near it: closed, but thicker (ovoxel/remesh.h).
+  bool remesh = false;
+  double remesh_band = 1;     // 0.5..4 voxels
+  double remesh_project = 0;  // 0..1
+  // Of a texture in .glb files:
+  std::optional<int> texture_size;              // texels per side, a power of two in 64..4096; absent: the preset's
+  std::optional<mesh::TextureFormat> texture_format;  // absent: PNG
+  std::optional<bake::AlphaChoice> alpha_mode;  // absent: opaque
+  bool geometry_only = false;                   // leave it out
+
+  int triangles() const;  // at most
+  int texels() const;     // per side
+};
+
+struct GenerateRequest : OutputOptions {
   std::string image;  // encoded: PNG, JPEG or WebP
   image::BackgroundRemoval background = image::BackgroundRemoval::kAuto;
   std::optional<uint64_t> seed;  // 0 .. 2^31-1; absent: drawn
@@ -67,15 +100,23 @@ struct GenerateRequest {
   SamplerOverrides shape;  // of every pass
   SamplerOverrides texture;
   int max_num_tokens = 49152;  // 16..1048576: a cascade with as many, over all samples, goes to a lower resolution
-  std::vector<FileFormat> formats{FileFormat::kGlb};  // each once
-  int decimation_target = 500'000;                    // triangles, 1000..16777216
-  bool fill_holes = true;
-  // Make the shape's surface anew as the boundary of what is near it: closed, but thicker (ovoxel/remesh.h).
-  bool remesh = false;
-  double remesh_band = 1;     // 0.5..4 voxels
-  double remesh_project = 0;  // 0..1
   // Halve the occupancy grid for resolution 512 where no shape is generated, to the grid that shapes start from.
   bool pooled_structure = false;
+  // An existing folder that gets the latents of each sample, for Engine::extract; empty: not kept. Needs a shape.
+  std::filesystem::path state_folder;
+};
+
+// A mesh and the image that its new texture is to fit. Of the output options only those of the texture count; the file
+// is .glb.
+struct RetextureRequest : OutputOptions {
+  mesh::Scene mesh;       // materials are not looked at
+  bool keep_uvs = false;  // the texture coordinates of its only mesh, instead of new ones
+  std::string image;
+  image::BackgroundRemoval background = image::BackgroundRemoval::kAuto;
+  std::optional<uint64_t> seed;
+  int resolution = 0;                // 512, 1024 or 1536; 0: the base's smallest
+  std::vector<AdapterUse> adapters;  // of texture
+  SamplerOverrides texture;
 };
 
 inline constexpr int kMaxSamples = 8;
@@ -84,6 +125,16 @@ inline constexpr size_t kMaxAdapters = 8;
 // The overrides laid over the base's values. Faults are appended under `prefix`.
 SamplerParams apply(const SamplerOverrides& overrides, SamplerParams base, const std::string& prefix,
                     std::vector<Fault>& faults);
+
+// Ranges and contradictions of the options, under "formats" and "mesh".
+void check_outputs(const OutputOptions& options, std::vector<Fault>& faults);
+
+// What may not be asked of files without a texture.
+void check_no_texture(const OutputOptions& options, const std::string& why, std::vector<Fault>& faults);
+
+// Ranges of a seed and of adapters' number and scales.
+void check_seed(const std::optional<uint64_t>& seed, std::vector<Fault>& faults);
+void check_adapters(const std::vector<AdapterUse>& adapters, std::vector<Fault>& faults);
 
 // Ranges of every field but the image, the adapters' files, the samplers and what selects the pipeline.
 void check_ranges(const GenerateRequest& request, std::vector<Fault>& faults);

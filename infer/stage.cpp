@@ -24,4 +24,10 @@ SamplerHooks StageHooks::sampler(std::string_view stage) const {
   return hooks;
 }
 
+void Stopwatch::lap(const char* stage) {
+  const auto now = std::chrono::steady_clock::now();
+  seconds_.emplace_back(stage, std::chrono::duration<double>(now - last_).count());
+  last_ = now;
+}
+
 }  // namespace espalier::infer

@@ -2,10 +2,13 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <stop_token>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "infer/samplers/flow_euler.h"
@@ -28,6 +31,18 @@ struct StageHooks {
 
   Status check_stop() const;
   SamplerHooks sampler(std::string_view stage) const;
+};
+
+// Wall time per stage, in the order they ran.
+class Stopwatch {
+ public:
+  // Ends a stage and begins the next.
+  void lap(const char* stage);
+  const std::vector<std::pair<std::string, double>>& seconds() const { return seconds_; }
+
+ private:
+  std::vector<std::pair<std::string, double>> seconds_;
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace espalier::infer

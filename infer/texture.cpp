@@ -12,8 +12,8 @@ using nn::SparseTensor;
 Result<SparseTensor> sample_texture(nn::SLatFlow& flow, const SparseTensor& shape, const at::Tensor& condition,
                                     const TextureSettings& settings, const std::vector<LoadedAdapter>& adapters,
                                     const Noise& noise, const StageHooks& hooks) {
-  const LatentPass pass{"texture",        settings.samples, condition,
-                        settings.params,  settings.texture, normalised(shape.feats, settings.shape)};
+  const LatentPass pass{"texture",       settings.samples, condition,
+                        settings.params, settings.texture, normalised(shape.feats, settings.shape)};
   return sample_latent(flow, shape.coords, pass, adapters, noise, hooks);
 }
 

@@ -25,7 +25,7 @@ ALLOWED = {
     "train": {"common", "dataset", "image", "nn"},
     "infer": {"common", "bake", "dataset", "image", "mesh", "ovoxel", "nn"},
     "infer/server": {"common", "rpc", "infer"},
-    "infer/program": {"common", "rpc", "infer", "infer/server"},
+    "infer/program": {"common", "rpc", "infer", "infer/server", "preprocess"},
     "evaluate": {"common", "image", "mesh", "render"},
     "nano": {"common", "archive", "dataset", "image", "mesh", "ovoxel", "render", "nn", "preprocess", "train", "infer"},
     "coordinator": {"common", "rpc", "billing"},

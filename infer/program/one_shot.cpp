@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/files.h"
+#include "infer/program/output_options.h"
 
 namespace espalier::infer {
 namespace {
@@ -53,8 +54,10 @@ std::string option_of(const std::string& field, const OneShotOptions& options) {
     return *index < options.outputs.size() ? absl::StrCat("--output ", options.outputs[*index].string())
                                            : "--occupancy";
   }
-  const auto name = kNames.find(field);
-  return name == kNames.end() ? field : name->second;
+  for (const auto* names : {&kNames, &texture_option_names()}) {
+    if (const auto name = names->find(field); name != names->end()) return name->second;
+  }
+  return field;
 }
 
 Status explain(const std::vector<Fault>& faults, const OneShotOptions& options) {
@@ -74,7 +77,7 @@ void print_sample(const GeneratedAssets& assets, const GeneratedSample& sample) 
   std::cout << ": " << sample.triangles << " triangles of ";
   if (assets.representation == Representation::kDualGrid) {
     std::cout << "the dual grid of " << sample.shape_voxels << " voxels at " << assets.resolution << " ("
-              << sample.shape_tokens << " tokens)\n";
+              << sample.shape_tokens << " tokens)" << (assets.textured ? ", textured" : "") << "\n";
   } else {
     std::cout << "the boundary of " << sample.voxels.size() << " voxels at " << assets.structure_resolution
               << " per side\n";
@@ -100,10 +103,10 @@ Status write_results(const GeneratedAssets& assets, const OneShotOptions& option
   return absl::OkStatus();
 }
 
-image::BackgroundRemoval background_of(const std::string& name) {
-  if (name == "model") return image::BackgroundRemoval::kModel;
-  if (name == "keyer") return image::BackgroundRemoval::kKeyer;
-  return name == "none" ? image::BackgroundRemoval::kNone : image::BackgroundRemoval::kAuto;
+LastStage last_stage_of(const std::string& name) {
+  if (name == "sparse_structure") return LastStage::kStructure;
+  if (name == "geometry") return LastStage::kShape;
+  return name == "texture" ? LastStage::kTexture : LastStage::kAny;
 }
 
 Result<std::vector<FileFormat>> formats_of(const OneShotOptions& options) {
@@ -121,6 +124,18 @@ Result<std::vector<FileFormat>> formats_of(const OneShotOptions& options) {
 }
 
 }  // namespace
+
+image::BackgroundRemoval background_of(const std::string& name) {
+  if (name == "model") return image::BackgroundRemoval::kModel;
+  if (name == "keyer") return image::BackgroundRemoval::kKeyer;
+  return name == "none" ? image::BackgroundRemoval::kNone : image::BackgroundRemoval::kAuto;
+}
+
+Result<std::string> read_image(const std::filesystem::path& file) {
+  auto image = read_file(file, kMaxImageBytes);
+  ESP_TRY(annotate(image.status(), "--image"));
+  return image;
+}
 
 AdapterUse parse_adapter(const std::string& text) {
   const size_t colon = text.rfind(':');
@@ -142,14 +157,10 @@ std::filesystem::path numbered(const std::filesystem::path& path, int index, int
 }
 
 Status run_one_shot(OneShotOptions options) {
-  auto image = read_file(options.image, kMaxImageBytes);
-  ESP_TRY(annotate(image.status(), "--image"));
   GenerateRequest& request = options.request;
-  request.image = *std::move(image);
+  ESP_ASSIGN(request.image, read_image(options.image));
   request.background = background_of(options.background);
-  if (!options.stop_after.empty()) {
-    request.last_stage = options.stop_after == "geometry" ? LastStage::kShape : LastStage::kStructure;
-  }
+  request.last_stage = last_stage_of(options.stop_after);
   for (const std::string& text : options.adapters) request.adapters.push_back(parse_adapter(text));
   for (const std::string& text : options.low_resolution_adapters) {
     request.adapters.push_back(parse_adapter(text));

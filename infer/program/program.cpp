@@ -6,6 +6,8 @@
 #include "common/events.h"
 #include "common/log.h"
 #include "infer/program/one_shot.h"
+#include "infer/program/output_options.h"
+#include "infer/program/retexture_command.h"
 #include "infer/program/serve.h"
 
 namespace espalier::infer {
@@ -28,7 +30,7 @@ void add_shape_options(CLI::App& app, OneShotOptions& options) {
   app.add_option("--pipeline", request.pipeline,
                  "512, 1024, 1024_cascade or 1536_cascade (default: by the resolution)");
   app.add_option("--stop-after", options.stop_after, "Last stage (default: as far as the base goes)")
-      ->check(CLI::IsMember({"sparse_structure", "geometry"}));
+      ->check(CLI::IsMember({"sparse_structure", "geometry", "texture"}));
   app.add_option("--low-resolution-adapter", options.low_resolution_adapters,
                  "Geometry adapter for the first pass of a cascade: FILE or FILE:SCALE; may be repeated")
       ->allow_extra_args(false);
@@ -38,13 +40,19 @@ void add_shape_options(CLI::App& app, OneShotOptions& options) {
   app.add_option("--shape-rescale-t", sampler.rescale_t, "1..6 (default: the base's)");
   app.add_option("--max-num-tokens", request.max_num_tokens, "Above this a cascade lowers its resolution, 16..1048576")
       ->capture_default_str();
-  app.add_option("--decimation-target", request.decimation_target, "Triangles at most, 1000..16777216")
-      ->capture_default_str();
+  app.add_option("--decimation-target", request.decimation_target,
+                 "Triangles at most, 1000..16777216 (default: the preset's)");
   app.add_flag("!--no-fill-holes", request.fill_holes, "Leave small holes of the shape open");
   app.add_flag("--remesh", request.remesh, "Make the surface anew around the shape: closed, of one side, thicker");
   app.add_option("--remesh-band", request.remesh_band, "By how many voxels, 0.5..4")->capture_default_str();
   app.add_option("--remesh-project", request.remesh_project, "How far its vertices go back to the shape, 0..1")
       ->capture_default_str();
+}
+
+void add_texture_options(CLI::App& app, GenerateRequest& request) {
+  add_texture_sampler_options(app, request.texture);
+  add_texture_file_options(app, request);
+  app.add_flag("--geometry-only", request.geometry_only, "No texture in the files");
 }
 
 void add_one_shot_options(CLI::App& app, OneShotOptions& options) {
@@ -70,6 +78,27 @@ void add_one_shot_options(CLI::App& app, OneShotOptions& options) {
   app.add_option("--rescale-t", sampler.rescale_t, "1..6 (default: the base's)");
   app.add_flag("--pooled", request.pooled_structure, "Halve the voxel grid at resolution 512, without a shape");
   add_shape_options(app, options);
+  add_texture_options(app, request);
+}
+
+CLI::App* add_retexture(CLI::App& app, RetextureOptions& options) {
+  CLI::App* verb = app.add_subcommand("retexture", "Give a mesh a texture that fits an image");
+  RetextureRequest& request = options.request;
+  add_engine_options(*verb, options.engine);
+  verb->add_option("--mesh", options.mesh, "File with the mesh: .glb, .gltf, .obj, .ply, .stl or .fbx")->required();
+  verb->add_option("--image", options.image, "PNG, JPEG or WebP, best with a transparent background")->required();
+  verb->add_option("-o,--output", options.output, "The .glb to write")->required();
+  verb->add_option("--adapter", options.adapters, "FILE or FILE:SCALE (0..2) of texture; may be repeated")
+      ->allow_extra_args(false);
+  verb->add_option("--background", options.background, "For images without transparency")
+      ->check(CLI::IsMember({"auto", "model", "keyer", "none"}))
+      ->capture_default_str();
+  verb->add_option("--seed", request.seed, "0..2147483647 (default: random)");
+  verb->add_option("--resolution", request.resolution, "512, 1024 or 1536 (default: the base's smallest)");
+  verb->add_flag("--keep-uvs", request.keep_uvs, "Keep the mesh's own texture coordinates");
+  add_texture_sampler_options(*verb, request.texture);
+  add_texture_file_options(*verb, request);
+  return verb;
 }
 
 // What the command line says about the service; its settings are read from file, environment and these.
@@ -101,6 +130,7 @@ CLI::App* add_serve(CLI::App& app, ServeArguments& arguments) {
   arguments.flag(*serve, "--bf16", "bfloat16", "Run the denoisers in bfloat16");
   arguments.option(*serve, "--memory", "memory", "resident, low, or auto by the networks' size");
   arguments.option(*serve, "--coordinator", "coordinator", "HOST:PORT that knows the keys and keeps the adapters");
+  arguments.option(*serve, "--states", "states.folder", "Folder that keeps states of generated objects");
   arguments.option(*serve, "--max-waiting", "max_waiting", "Requests that may wait for the running one");
   return serve;
 }
@@ -141,7 +171,9 @@ int run_program(int argc, char** argv) {
   OneShotOptions one_shot;
   ServeArguments serving;
   add_one_shot_options(app, one_shot);
+  RetextureOptions retexture;
   const CLI::App* serve_command = add_serve(app, serving);
+  const CLI::App* retexture_command = add_retexture(app, retexture);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -151,6 +183,8 @@ int run_program(int argc, char** argv) {
   Status status;
   if (serve_command->parsed()) {
     status = run_serve(serving);
+  } else if (retexture_command->parsed()) {
+    status = run_retexture_command(std::move(retexture));
   } else if (one_shot.image.empty() || one_shot.outputs.empty()) {
     status = missing(one_shot.image.empty() ? "--image" : "--output");
   } else {

@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "common/stop_signals.h"
 #include "infer/program/admission.h"
+#include "infer/program/mesh_import.h"
 #include "infer/server/inference_service.h"
 #include "rpc/server.h"
 
@@ -31,6 +32,17 @@ void describe(ServeOptions& options, ConfigTable& table) {
       "Empty: everybody who can reach this service may, with inline adapters.");
   table.text("coordinator_ca_file", &options.coordinator_tls.ca_file,
              "Authority of the coordinator's certificate (PEM), or system; empty: no TLS.");
+  table.path("states.folder", &options.states.folder,
+             "Keeps states of generated objects, of which other files can be made later; of this service alone. Empty: "
+             "none are kept.");
+  table.duration("states.time_to_live", &options.states.time_to_live, std::chrono::minutes(1),
+                 std::chrono::hours(24 * 365), "Then a state is removed.");
+  table.bytes("states.max_bytes", &options.max_state_bytes, Bytes{1 << 20}, Bytes{uint64_t{1} << 50},
+              "All states together; above it no more are kept.");
+  table.bytes("states.max_tenant_bytes", &options.max_tenant_state_bytes, Bytes{1 << 20}, Bytes{uint64_t{1} << 50},
+              "One tenant's states together; above it the oldest go.");
+  table.path("importer", &options.importer,
+             "Program that reads meshes in a confined process; empty: espalier-preprocess beside this one.");
   table.text("tls.certificate_file", &options.tls.certificate_file, "Certificate chain (PEM); empty: no TLS.");
   table.text("tls.private_key_file", &options.tls.private_key_file, "Its private key (PEM).");
   table.duration("shutdown_grace", &options.shutdown_grace, std::chrono::milliseconds(0), std::chrono::minutes(10),
@@ -40,10 +52,26 @@ void describe(ServeOptions& options, ConfigTable& table) {
   table.choice("log.format", &options.log_format, {"text", "json"}, "One line per event on stderr.");
 }
 
+namespace {
+
+// Null where no states are kept.
+Result<std::unique_ptr<StateStore>> open_states(const ServeOptions& options) {
+  if (options.states.folder.empty()) return std::unique_ptr<StateStore>();
+  StateStoreOptions own = options.states;
+  own.max_bytes = static_cast<int64_t>(options.max_state_bytes.count);
+  own.max_tenant_bytes = static_cast<int64_t>(options.max_tenant_state_bytes.count);
+  return StateStore::open(std::move(own));
+}
+
+}  // namespace
+
 Status serve(const ServeOptions& options) {
   const StopSignals signals;
   ESP_ASSIGN(const auto engine, Engine::open(options.engine));
   InferenceServiceOptions service_options;
+  service_options.import_mesh = confined_import(options.importer);
+  ESP_ASSIGN(const auto states, open_states(options));
+  service_options.states = states.get();
   if (!options.coordinator.empty()) {
     service_options.admit = admit_by(options.coordinator, options.coordinator_tls, options.allow_plaintext_remote);
   }

@@ -6,6 +6,7 @@
 #include "common/config.h"
 #include "common/status.h"
 #include "infer/engine.h"
+#include "infer/server/state_store.h"
 #include "rpc/tls.h"
 
 namespace espalier::infer {
@@ -18,6 +19,9 @@ struct ServeOptions {
   ServerTls tls;
   std::string coordinator;  // HOST:PORT; empty: everybody may generate, with inline adapters
   ClientTls coordinator_tls;
+  StateStoreOptions states;  // no folder: states are not kept
+  Bytes max_state_bytes{uint64_t{8} << 30}, max_tenant_state_bytes{uint64_t{1} << 30};
+  std::filesystem::path importer;  // see confined_import()
   std::chrono::milliseconds shutdown_grace = std::chrono::seconds(30);
   std::string log_level = "info";
   std::string log_format = "text";

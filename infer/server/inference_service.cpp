@@ -1,13 +1,13 @@
 #include "infer/server/inference_service.h"
 
 #include <chrono>
+#include <optional>
 #include <thread>
 
 #include "common/files.h"
 #include "common/log.h"
-#include "common/sha256.h"
 #include "common/stoppable_wait.h"
-#include "infer/server/message_values.h"
+#include "infer/server/event_stream.h"
 #include "infer/server/request_reader.h"
 #include "rpc/credentials.h"
 #include "rpc/metadata.h"
@@ -16,10 +16,8 @@
 namespace espalier::infer {
 namespace {
 
-using Writer = grpc::ServerWriter<v1::GenerateEvent>;
-
 constexpr std::chrono::milliseconds kCancelPoll{50};
-constexpr size_t kChunkBytes = 256 << 10;
+constexpr const char* kNoStates = "this server keeps no states";
 
 // Requests a stop once the caller has gone away or run out of time. gRPC's synchronous API has no callback for that.
 class CancelWatcher {
@@ -35,90 +33,24 @@ class CancelWatcher {
   std::jthread thread_;
 };
 
-Status lost_reader() { return absl::CancelledError("the caller has gone away"); }
-
-Status send_file(Writer& writer, const GeneratedFile& generated, int sample, int samples) {
-  const FileKind& kind = kind_of(generated.format);
-  const std::string& bytes = generated.bytes;
-  v1::GenerateEvent event;
-  auto& file = *event.mutable_file();
-  file.set_name(file_name(kind, sample, samples));
-  file.set_content_type(kind.content_type);
-  file.set_size_bytes(static_cast<int64_t>(bytes.size()));
-  file.set_sha256(sha256_hex(bytes));
-  file.set_format(kind.format);
-  file.set_sample(sample);
-  if (!writer.Write(event)) return lost_reader();
-  for (size_t at = 0; at < bytes.size(); at += kChunkBytes) {
-    event.mutable_chunk()->set_data(bytes.substr(at, kChunkBytes));
-    if (!writer.Write(event)) return lost_reader();
-  }
-  return absl::OkStatus();
-}
-
-Status send_files(Writer& writer, const GeneratedAssets& assets) {
-  const int samples = static_cast<int>(assets.samples.size());
-  for (int i = 0; i < samples; ++i) {
-    for (const GeneratedFile& file : assets.samples[static_cast<size_t>(i)].files) {
-      ESP_TRY(send_file(writer, file, i, samples));
-    }
-  }
-  return absl::OkStatus();
-}
-
-void describe(const GeneratedSample& sample, v1::GeneratedObject& object) {
-  object.set_active_voxels(static_cast<int64_t>(sample.voxels.size()));
-  object.set_shape_tokens(sample.shape_tokens);
-  object.set_shape_voxels(sample.shape_voxels);
-  object.set_vertices(sample.vertices);
-  object.set_triangles(sample.triangles);
-  object.set_holes_closed(sample.holes_closed);
-}
-
-Status send_finished(Writer& writer, const GeneratedAssets& assets) {
-  v1::GenerateEvent event;
-  auto& finished = *event.mutable_finished();
-  for (const auto& [stage, seconds] : assets.seconds) {
-    auto& entry = *finished.add_seconds();
-    entry.set_stage(stage);
-    entry.set_seconds(seconds);
-  }
-  finished.set_active_voxels(static_cast<int64_t>(assets.samples.front().voxels.size()));
-  finished.set_structure_resolution(assets.structure_resolution);
-  finished.set_representation(assets.representation == Representation::kDualGrid ? v1::REPRESENTATION_DUAL_GRID
-                                                                                 : v1::REPRESENTATION_OCCUPANCY);
-  finished.set_pipeline_type(to_message(assets.pipeline));
-  finished.set_resolution(assets.resolution);
-  for (const GeneratedSample& sample : assets.samples) describe(sample, *finished.add_objects());
-  for (const std::string& warning : assets.warnings) finished.add_warnings(warning);
-  return writer.Write(event) ? absl::OkStatus() : lost_reader();
-}
-
-GenerateHooks make_hooks(const std::string& request_id, const std::string& base, Writer& writer,
-                         std::stop_source& stop) {
-  GenerateHooks hooks;
-  hooks.stop = stop.get_token();
-  hooks.started = [&writer, &stop, request_id, base](uint64_t seed) {
-    v1::GenerateEvent event;
-    event.mutable_started()->set_request_id(request_id);
-    event.mutable_started()->set_seed(seed);
-    event.mutable_started()->set_base(base);
-    if (!writer.Write(event)) stop.request_stop();
-  };
-  hooks.progress = [&writer, &stop](std::string_view stage, int done, int total) {
-    v1::GenerateEvent event;
-    event.mutable_progress()->set_stage(std::string(stage));
-    event.mutable_progress()->set_done(done);
-    event.mutable_progress()->set_total(total);
-    if (!writer.Write(event)) stop.request_stop();
-  };
-  return hooks;
-}
-
 Status refusal(const std::vector<Fault>& faults) {
   std::vector<FieldFault> fields;
   for (const Fault& fault : faults) fields.push_back({fault.field, fault.message});
   return invalid_fields(fields);
+}
+
+// Sends a result, or says what is wrong with the request.
+Status answer(const Result<GeneratedAssets>& assets, const std::vector<Fault>& faults, EventWriter& writer) {
+  if (!faults.empty()) return refusal(faults);
+  ESP_TRY(assets.status());
+  ESP_TRY(send_files(writer, *assets));
+  return send_finished(writer, *assets);
+}
+
+void describe(const StateStore::Kept& kept, v1::GeneratedObject& object) {
+  object.set_state(kept.handle);
+  const auto expires = std::chrono::duration_cast<std::chrono::seconds>(kept.expires.time_since_epoch());
+  object.mutable_state_expire_time()->set_seconds(expires.count());
 }
 
 CallerEntries caller_of(const grpc::ServerContext& context) {
@@ -127,32 +59,108 @@ CallerEntries caller_of(const grpc::ServerContext& context) {
 
 }  // namespace
 
-Status InferenceService::run(const CallerEntries& caller, const v1::GenerateRequest& request, Writer& writer,
-                             std::stop_source& stop) {
-  FetchAdapter fetch;
-  if (options_.admit) {
-    ESP_ASSIGN(fetch, options_.admit(caller));
+Result<Caller> InferenceService::admit(const grpc::ServerContext& context) const {
+  if (!options_.admit) return Caller{};
+  return options_.admit(caller_of(context));
+}
+
+Status InferenceService::keep_states(const Caller& caller, GeneratedAssets& assets,
+                                     std::vector<StateStore::Kept>& kept) const {
+  for (const GeneratedSample& sample : assets.samples) {
+    auto state = options_.states->keep(caller.tenant, sample.state);
+    if (!absl::IsResourceExhausted(state.status())) ESP_TRY(state.status());
+    if (!state.ok()) assets.warnings.push_back("not kept: " + std::string(state.status().message()));
+    kept.push_back(state.value_or(StateStore::Kept{}));
   }
+  return absl::OkStatus();
+}
+
+Status InferenceService::generate(const Caller& caller, const v1::GenerateRequest& request, EventWriter& writer,
+                                  std::stop_source& stop) {
   ESP_ASSIGN(const TempDir folder, TempDir::create("espalier-infer", options_.scratch));
   std::vector<Fault> faults;
-  ESP_ASSIGN(const GenerateRequest checked, read_request(request, folder.path(), fetch, stop.get_token(), faults));
-  const GenerateHooks hooks = make_hooks(request.request_id(), engine_.base_name(), writer, stop);
-  const auto assets = engine_.generate(checked, hooks, &faults);
+  ESP_ASSIGN(GenerateRequest checked, read_request(request, folder.path(), caller.fetch, stop.get_token(), faults));
+  std::optional<TempDir> staged;
+  if (request.keep_state() && options_.states == nullptr) faults.push_back({"keep_state", kNoStates});
+  if (request.keep_state() && options_.states != nullptr) {
+    ESP_ASSIGN(staged, options_.states->stage());
+    checked.state_folder = staged->path();
+  }
+  const GenerateHooks hooks = event_hooks(request.request_id(), engine_.base_name(), writer, stop);
+  auto assets = engine_.generate(checked, hooks, &faults);
   if (!faults.empty()) return refusal(faults);
   ESP_TRY(assets.status());
   ESP_TRY(send_files(writer, *assets));
-  return send_finished(writer, *assets);
+  std::vector<StateStore::Kept> kept;
+  if (staged) ESP_TRY(keep_states(caller, *assets, kept));
+  return send_finished(writer, *assets, [&](v1::GenerateFinished& finished) {
+    for (size_t i = 0; i < kept.size(); ++i) {
+      if (!kept[i].handle.empty()) describe(kept[i], *finished.mutable_objects(static_cast<int>(i)));
+    }
+  });
+}
+
+Status InferenceService::extract(const Caller& caller, const v1::ExtractGlbRequest& request, EventWriter& writer,
+                                 std::stop_source& stop) {
+  if (options_.states == nullptr) return absl::FailedPreconditionError(kNoStates);
+  ESP_ASSIGN(const std::filesystem::path state, options_.states->find(caller.tenant, request.state()));
+  std::vector<Fault> faults;
+  const OutputOptions checked = read_extraction(request, faults);
+  const GenerateHooks hooks = event_hooks(request.request_id(), engine_.base_name(), writer, stop);
+  return answer(engine_.extract(state, checked, hooks, &faults), faults, writer);
+}
+
+Result<mesh::Scene> InferenceService::import_in_turn(const std::filesystem::path& folder, const std::string& file,
+                                                     std::stop_token stop) {
+  const auto turn = imports_.wait(stop);
+  // Not a fault of the mesh, whose limits have that code, too.
+  if (absl::IsResourceExhausted(turn.status())) return absl::UnavailableError(turn.status().message());
+  ESP_TRY(turn.status());
+  return options_.import_mesh(folder, file, std::move(stop));
+}
+
+Status InferenceService::retexture(const Caller& caller, const v1::RetextureRequest& request, EventWriter& writer,
+                                   std::stop_source& stop) {
+  if (!options_.import_mesh) return absl::FailedPreconditionError("this server has no importer for meshes");
+  ESP_ASSIGN(const TempDir folder, TempDir::create("espalier-infer", options_.scratch));
+  std::vector<Fault> faults;
+  const ImportMesh import_mesh = [this](const auto& from, const std::string& file, std::stop_token token) {
+    return import_in_turn(from, file, std::move(token));
+  };
+  ESP_ASSIGN(const RetextureRequest checked,
+             read_retexture(request, folder.path(), caller.fetch, import_mesh, stop.get_token(), faults));
+  const GenerateHooks hooks = event_hooks(request.request_id(), engine_.base_name(), writer, stop);
+  return answer(engine_.retexture(checked, hooks, &faults), faults, writer);
+}
+
+template <class Request>
+grpc::Status InferenceService::serve(const char* name, grpc::ServerContext& context, const Request& request,
+                                     EventWriter& writer,
+                                     Status (InferenceService::*work)(const Caller&, const Request&, EventWriter&,
+                                                                      std::stop_source&)) {
+  std::stop_source stop;
+  const CancelWatcher watcher(&context, &stop);
+  const auto start = std::chrono::steady_clock::now();
+  const auto caller = admit(context);
+  const Status status = caller.ok() ? (this->*work)(*caller, request, writer, stop) : caller.status();
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  log_info(name, {{"code", absl::StatusCodeToString(status.code())}, {"seconds", seconds.count()}});
+  return to_grpc(status);
 }
 
 grpc::Status InferenceService::Generate(grpc::ServerContext* context, const v1::GenerateRequest* request,
-                                        Writer* writer) {
-  std::stop_source stop;
-  const CancelWatcher watcher(context, &stop);
-  const auto start = std::chrono::steady_clock::now();
-  const Status status = run(caller_of(*context), *request, *writer, stop);
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  log_info("generate", {{"code", absl::StatusCodeToString(status.code())}, {"seconds", seconds.count()}});
-  return to_grpc(status);
+                                        EventWriter* writer) {
+  return serve("generate", *context, *request, *writer, &InferenceService::generate);
+}
+
+grpc::Status InferenceService::ExtractGlb(grpc::ServerContext* context, const v1::ExtractGlbRequest* request,
+                                          EventWriter* writer) {
+  return serve("extract_glb", *context, *request, *writer, &InferenceService::extract);
+}
+
+grpc::Status InferenceService::Retexture(grpc::ServerContext* context, const v1::RetextureRequest* request,
+                                         EventWriter* writer) {
+  return serve("retexture", *context, *request, *writer, &InferenceService::retexture);
 }
 
 }  // namespace espalier::infer

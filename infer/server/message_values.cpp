@@ -26,7 +26,31 @@ constexpr std::pair<v1::PipelineType, const char*> kPipelineNames[] = {
     {v1::PIPELINE_TYPE_1536_CASCADE, "1536_cascade"},
 };
 
+constexpr std::pair<v1::Preset, const char*> kPresetNames[] = {
+    {v1::PRESET_UNSPECIFIED, ""}, {v1::PRESET_MAX, "max"},       {v1::PRESET_WEB, "web"},
+    {v1::PRESET_GAME, "game"},    {v1::PRESET_MOBILE, "mobile"}, {v1::PRESET_LOWPOLY, "lowpoly"},
+};
+
 }  // namespace
+
+std::optional<std::string> from_message(v1::Preset preset) {
+  for (const auto& [known, name] : kPresetNames) {
+    if (known == preset) return name;
+  }
+  return std::nullopt;
+}
+
+v1::Representation to_message(Representation representation) {
+  switch (representation) {
+    case Representation::kOccupancy:
+      return v1::REPRESENTATION_OCCUPANCY;
+    case Representation::kDualGrid:
+      return v1::REPRESENTATION_DUAL_GRID;
+    case Representation::kGivenMesh:
+      return v1::REPRESENTATION_GIVEN_MESH;
+  }
+  return v1::REPRESENTATION_UNSPECIFIED;
+}
 
 std::optional<std::string> from_message(v1::PipelineType type) {
   for (const auto& [known, name] : kPipelineNames) {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "espalier/v1/inference.pb.h"
+#include "infer/engine.h"
 #include "infer/request.h"
 
 // Names of the engine as the interface has them.
@@ -15,6 +16,11 @@ v1::PipelineType to_message(const std::string& pipeline);
 
 // None for UNSPECIFIED and unknown values.
 std::optional<FileFormat> from_message(v1::OutputFormat format);
+
+// None for unknown values.
+std::optional<std::string> from_message(v1::Preset preset);  // empty for UNSPECIFIED
+
+v1::Representation to_message(Representation representation);
 
 struct FileKind {
   v1::OutputFormat format;

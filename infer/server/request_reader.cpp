@@ -1,6 +1,7 @@
 #include "infer/server/request_reader.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -11,6 +12,11 @@ namespace {
 
 constexpr size_t kMaxRequestId = 64;
 constexpr size_t kMaxInlineBytes = size_t{48} << 20;
+
+bool is_mesh_format(FileFormat format) {
+  return format == FileFormat::kGlb || format == FileFormat::kObj || format == FileFormat::kPly ||
+         format == FileFormat::kStl;
+}
 
 bool is_request_id(const std::string& text) {
   return text.size() <= kMaxRequestId && std::all_of(text.begin(), text.end(), [](unsigned char c) {
@@ -45,7 +51,7 @@ SamplerOverrides overrides_of(const v1::SamplerOptions& options) {
   return overrides;
 }
 
-Result<LastStage> last_stage_of(v1::Denoiser stop_after, std::vector<Fault>& faults) {
+LastStage last_stage_of(v1::Denoiser stop_after, std::vector<Fault>& faults) {
   switch (stop_after) {
     case v1::DENOISER_UNSPECIFIED:
       return LastStage::kAny;
@@ -54,14 +60,15 @@ Result<LastStage> last_stage_of(v1::Denoiser stop_after, std::vector<Fault>& fau
     case v1::DENOISER_GEOMETRY:
       return LastStage::kShape;
     case v1::DENOISER_TEXTURE:
-      return absl::FailedPreconditionError("stop_after: this server generates shapes without texture");
+      return LastStage::kTexture;
     default:
       faults.push_back({"stop_after", absl::StrCat(static_cast<int>(stop_after), " is not a known value")});
       return LastStage::kAny;
   }
 }
 
-void read_formats(const v1::GenerateRequest& message, GenerateRequest& request, std::vector<Fault>& faults) {
+template <class Message>
+void read_formats(const Message& message, OutputOptions& options, std::vector<Fault>& faults) {
   std::vector<FileFormat> formats;
   for (int i = 0; i < message.formats_size(); ++i) {
     if (const auto format = from_message(message.formats(i))) {
@@ -72,7 +79,51 @@ void read_formats(const v1::GenerateRequest& message, GenerateRequest& request, 
     }
   }
   // With one missing the places of the others would not be those of the message.
-  if (!formats.empty() && static_cast<int>(formats.size()) == message.formats_size()) request.formats = formats;
+  if (!formats.empty() && static_cast<int>(formats.size()) == message.formats_size()) options.formats = formats;
+}
+
+// One of `values` by the message's value; nothing for UNSPECIFIED, a fault for an unknown one.
+template <class Value>
+std::optional<Value> choice_of(int value, const std::vector<Value>& values, const char* field,
+                               std::vector<Fault>& faults) {
+  if (value == 0) return std::nullopt;
+  if (value > 0 && value <= static_cast<int>(values.size())) return values[static_cast<size_t>(value) - 1];
+  faults.push_back({field, absl::StrCat(value, " is not a known value")});
+  return std::nullopt;
+}
+
+void read_textures(const v1::MeshOptions& mesh, OutputOptions& options, std::vector<Fault>& faults) {
+  using enum bake::AlphaChoice;
+  if (mesh.has_texture_size()) options.texture_size = mesh.texture_size();
+  options.texture_format = choice_of<mesh::TextureFormat>(
+      mesh.texture_format(), {mesh::TextureFormat::kPng, mesh::TextureFormat::kJpeg, mesh::TextureFormat::kWebp},
+      "mesh.texture_format", faults);
+  options.alpha_mode =
+      choice_of<bake::AlphaChoice>(mesh.alpha_mode(), {kOpaque, kBlend, kMask, kAutomatic}, "mesh.alpha_mode", faults);
+  options.geometry_only = mesh.geometry_only();
+  if (const auto preset = from_message(mesh.preset())) {
+    options.preset = *preset;
+  } else {
+    faults.push_back({"mesh.preset", absl::StrCat(static_cast<int>(mesh.preset()), " is not a known value")});
+  }
+}
+
+void read_mesh(const v1::MeshOptions& mesh, OutputOptions& options, std::vector<Fault>& faults) {
+  if (mesh.has_decimation_target()) options.decimation_target = mesh.decimation_target();
+  if (mesh.has_fill_holes()) options.fill_holes = mesh.fill_holes();
+  options.remesh = mesh.remesh();
+  if (mesh.has_remesh_band()) options.remesh_band = mesh.remesh_band();
+  if (mesh.has_remesh_project()) options.remesh_project = mesh.remesh_project();
+  read_textures(mesh, options, faults);
+}
+
+template <class Message>
+int read_resolution(const Message& message, std::vector<Fault>& faults) {
+  if (!message.has_resolution()) return 0;
+  if (message.resolution() == 0) {
+    faults.push_back({"resolution", "0 is not a resolution; leave it out for the smallest"});
+  }
+  return message.resolution();
 }
 
 void read_shape(const v1::GenerateRequest& message, GenerateRequest& request, std::vector<Fault>& faults) {
@@ -81,20 +132,13 @@ void read_shape(const v1::GenerateRequest& message, GenerateRequest& request, st
   } else {
     faults.push_back({"pipeline_type", absl::StrCat(static_cast<int>(message.pipeline_type()), " is not a pipeline")});
   }
-  if (message.has_resolution()) {
-    request.resolution = message.resolution();
-    if (request.resolution == 0)
-      faults.push_back({"resolution", "0 is not a resolution; leave it out for the smallest"});
-  }
+  request.resolution = read_resolution(message, faults);
   request.sparse_structure = overrides_of(message.sparse_structure());
   request.shape = overrides_of(message.shape());
+  request.texture = overrides_of(message.texture());
   if (message.has_samples()) request.samples = message.samples();
   if (message.has_max_num_tokens()) request.max_num_tokens = message.max_num_tokens();
-  if (message.mesh().has_decimation_target()) request.decimation_target = message.mesh().decimation_target();
-  if (message.mesh().has_fill_holes()) request.fill_holes = message.mesh().fill_holes();
-  request.remesh = message.mesh().remesh();
-  if (message.mesh().has_remesh_band()) request.remesh_band = message.mesh().remesh_band();
-  if (message.mesh().has_remesh_project()) request.remesh_project = message.mesh().remesh_project();
+  read_mesh(message.mesh(), request, faults);
   read_formats(message, request, faults);
 }
 
@@ -118,9 +162,9 @@ Status place_adapter(const v1::AdapterUse& use, const std::string& field, const 
   return annotate(status, field + ".artefact_id");
 }
 
-Status place_adapters(const v1::GenerateRequest& message, const std::filesystem::path& folder,
-                      const FetchAdapter& fetch, const std::stop_token& stop, GenerateRequest& request,
-                      std::vector<Fault>& faults) {
+template <class Message>
+Status place_adapters(const Message& message, const std::filesystem::path& folder, const FetchAdapter& fetch,
+                      const std::stop_token& stop, std::vector<AdapterUse>& adapters, std::vector<Fault>& faults) {
   size_t inline_bytes = 0;
   for (const auto& use : message.adapters()) inline_bytes += use.inline_file().size();
   if (inline_bytes > kMaxInlineBytes) {
@@ -128,7 +172,7 @@ Status place_adapters(const v1::GenerateRequest& message, const std::filesystem:
   }
   const size_t count = static_cast<size_t>(message.adapters_size());
   if (inline_bytes > kMaxInlineBytes || count > kMaxAdapters) {
-    request.adapters.resize(count);  // refused for its size or number; nothing is fetched
+    adapters.resize(count);  // refused for its size or number; nothing is fetched
     return absl::OkStatus();
   }
   for (size_t i = 0; i < count; ++i) {
@@ -137,10 +181,45 @@ Status place_adapters(const v1::GenerateRequest& message, const std::filesystem:
     const auto file = folder / absl::StrCat("adapter_", i, ".safetensors");
     ESP_TRY(place_adapter(use, absl::StrCat("adapters[", i, "]"), file, fetch, stop, faults));
     // Without a file the engine passes over it: its fault is known.
-    request.adapters.push_back(
-        {faults.size() == known ? file : "", use.has_scale() ? use.scale() : 1.0, use.low_resolution()});
+    adapters.push_back({faults.size() == known ? file : "", use.has_scale() ? use.scale() : 1.0, use.low_resolution()});
   }
   return absl::OkStatus();
+}
+
+void check_request_id(const std::string& id, std::vector<Fault>& faults) {
+  if (!is_request_id(id)) faults.push_back({"request_id", "must be at most 64 of A-Z, a-z, 0-9, '_' and '-'"});
+}
+
+// The scene of a file inside the message. What is wrong with it goes to `faults` and leaves an empty one.
+Result<mesh::Scene> read_mesh_file(const v1::RetextureRequest& message, const std::filesystem::path& folder,
+                                   const ImportMesh& import_mesh, std::stop_token stop, std::vector<Fault>& faults) {
+  const auto format = from_message(message.mesh_format());
+  if (!format || !is_mesh_format(*format)) {
+    faults.push_back({"mesh_format", "must be GLB, OBJ, PLY or STL"});
+    return mesh::Scene{};
+  }
+  if (message.mesh_file().empty() || message.mesh_file().size() > kMaxInlineBytes) {
+    faults.push_back({"mesh_file", absl::StrCat(message.mesh_file().size(), " bytes; must be 1 to ", kMaxInlineBytes)});
+    return mesh::Scene{};
+  }
+  const std::string name = absl::StrCat("mesh", kind_of(*format).extension);
+  const std::filesystem::path own = folder / "mesh";  // what the importer may read
+  std::error_code error;
+  std::filesystem::create_directory(own, error);
+  ESP_TRY(write_file_atomic(own / name, message.mesh_file()));
+  auto scene = import_mesh(own, name, std::move(stop));
+  if (scene.ok() || absl::IsUnavailable(scene.status()) || absl::IsCancelled(scene.status())) return scene;
+  faults.push_back({"mesh_file", std::string(scene.status().message())});
+  return mesh::Scene{};
+}
+
+// Retexturing changes nothing but the texture.
+void check_texture_only(const v1::MeshOptions& mesh, std::vector<Fault>& faults) {
+  constexpr const char* kUnchanged = "the mesh stays as it is";
+  if (mesh.has_decimation_target()) faults.push_back({"mesh.decimation_target", kUnchanged});
+  if (mesh.has_fill_holes()) faults.push_back({"mesh.fill_holes", kUnchanged});
+  if (mesh.remesh()) faults.push_back({"mesh.remesh", kUnchanged});
+  if (mesh.geometry_only()) faults.push_back({"mesh.geometry_only", "a texture is all that is made"});
 }
 
 }  // namespace
@@ -148,15 +227,39 @@ Status place_adapters(const v1::GenerateRequest& message, const std::filesystem:
 Result<GenerateRequest> read_request(const v1::GenerateRequest& message, const std::filesystem::path& folder,
                                      const FetchAdapter& fetch, std::stop_token stop, std::vector<Fault>& faults) {
   GenerateRequest request;
-  if (!is_request_id(message.request_id())) {
-    faults.push_back({"request_id", "must be at most 64 of A-Z, a-z, 0-9, '_' and '-'"});
-  }
-  ESP_ASSIGN(request.last_stage, last_stage_of(message.stop_after(), faults));
+  check_request_id(message.request_id(), faults);
+  request.last_stage = last_stage_of(message.stop_after(), faults);
   request.image = message.image();
   request.background = background_of(message.background_removal(), faults);
   if (message.has_seed()) request.seed = message.seed();
   read_shape(message, request, faults);
-  ESP_TRY(place_adapters(message, folder, fetch, stop, request, faults));
+  ESP_TRY(place_adapters(message, folder, fetch, stop, request.adapters, faults));
+  return request;
+}
+
+OutputOptions read_extraction(const v1::ExtractGlbRequest& message, std::vector<Fault>& faults) {
+  OutputOptions options;
+  check_request_id(message.request_id(), faults);
+  read_mesh(message.mesh(), options, faults);
+  read_formats(message, options, faults);
+  return options;
+}
+
+Result<RetextureRequest> read_retexture(const v1::RetextureRequest& message, const std::filesystem::path& folder,
+                                        const FetchAdapter& fetch, const ImportMesh& import_mesh, std::stop_token stop,
+                                        std::vector<Fault>& faults) {
+  RetextureRequest request;
+  check_request_id(message.request_id(), faults);
+  request.image = message.image();
+  request.background = background_of(message.background_removal(), faults);
+  if (message.has_seed()) request.seed = message.seed();
+  request.resolution = read_resolution(message, faults);
+  request.texture = overrides_of(message.texture());
+  request.keep_uvs = message.keep_uvs();
+  check_texture_only(message.mesh(), faults);
+  read_textures(message.mesh(), request, faults);
+  ESP_ASSIGN(request.mesh, read_mesh_file(message, folder, import_mesh, stop, faults));
+  ESP_TRY(place_adapters(message, folder, fetch, stop, request.adapters, faults));
   return request;
 }
 

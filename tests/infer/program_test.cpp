@@ -81,6 +81,37 @@ TEST_F(ProgramTest, NamesTheShapeOptionsThatAreWrong) {
   }
 }
 
+TEST_F(ProgramTest, TexturesAShapeAndAGivenMesh) {
+  ASSERT_TRUE(write_tiny_texture_base(path("texture")));
+  ASSERT_EQ(run({"--base", path("texture"), "--image", path("in.png"), "-o", path("out.glb"), "--texture-size", "64",
+                 "--texture-format", "jpeg", "--texture-steps", "2", "--stop-after", "texture", "--preset", "lowpoly"}),
+            kExitOk)
+      << errors_;
+  EXPECT_THAT(*read_file(path("out.glb")), HasSubstr("image/jpeg"));
+  EXPECT_THAT(printed_, HasSubstr("textured"));
+
+  ASSERT_TRUE(
+      write_file_atomic(path("m.obj"), "v 1 1 1\nv 2 1 1\nv 1 2 1\nv 1 1 2\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n")
+          .ok());
+  ASSERT_EQ(run({"retexture", "--base", path("texture"), "--mesh", path("m.obj"), "--image", path("in.png"), "-o",
+                 path("new.glb"), "--texture-size", "64", "--seed", "3"}),
+            kExitOk)
+      << errors_;
+  EXPECT_THAT(*read_file(path("new.glb")), HasSubstr("baseColorTexture"));
+  EXPECT_THAT(printed_, HasSubstr("seed 3"));
+
+  EXPECT_EQ(run({"retexture", "--base", path("texture"), "--mesh", path("m.obj"), "--image", path("in.png"), "-o",
+                 path("bad.glb"), "--texture-size", "65", "--keep-uvs", "--texture-steps", "0"}),
+            kExitInvalid);
+  for (const char* part : {"--texture-size: 65", "--keep-uvs: ", "--texture-steps: 0"}) {
+    EXPECT_THAT(errors_, HasSubstr(part));
+  }
+  EXPECT_EQ(run({"retexture", "--base", path("texture"), "--mesh", path("in.png"), "--image", path("in.png"), "-o",
+                 path("bad.glb")}),
+            kExitInvalid);
+  EXPECT_THAT(errors_, HasSubstr("--mesh"));
+}
+
 TEST_F(ProgramTest, TheShippedSettingsAreTheDefaults) {
   ASSERT_EQ(run({"serve", "--print-config"}), kExitOk) << errors_;
   const std::string defaults = printed_;

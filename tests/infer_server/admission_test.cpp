@@ -27,6 +27,7 @@ class Tenants final : public v1::TenantService::Service {
       response->set_role(v1::ROLE_WORKER);
     } else if (authorization == "Key key_maker:m") {
       response->set_role(v1::ROLE_SUBMIT);
+      response->mutable_tenant()->set_tenant_id("ten_maker");
     } else {
       return to_grpc(absl::UnauthenticatedError("unknown key"));
     }
@@ -68,11 +69,12 @@ TEST_F(AdmissionTest, WantsAKeyThatMaySubmit) {
 }
 
 TEST_F(AdmissionTest, FetchesWithTheCallersKeyAndTenant) {
-  const auto fetch = admit_({"Key key_maker:m", "ten_other"});
-  ASSERT_TRUE(fetch.ok()) << fetch.status();
+  const auto caller = admit_({"Key key_maker:m", "ten_other"});
+  ASSERT_TRUE(caller.ok()) << caller.status();
+  EXPECT_EQ(caller->tenant, "ten_maker") << "as the coordinator says";
   EXPECT_EQ(tenants_.tenant, "ten_other");
   const TempDir folder = *TempDir::create();
-  EXPECT_TRUE(absl::IsNotFound((*fetch)("art_1", folder.path() / "a.safetensors", {})));
+  EXPECT_TRUE(absl::IsNotFound(caller->fetch("art_1", folder.path() / "a.safetensors", {})));
   EXPECT_EQ(artefacts_.authorization, "Key key_maker:m");
 }
 

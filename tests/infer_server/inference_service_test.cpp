@@ -44,11 +44,11 @@ class InferenceServiceTest : public ::testing::Test {
   void serve(Engine* engine) {
     InferenceServiceOptions options;
     options.scratch = folder_->path();
-    options.admit = [this](const CallerEntries& caller) -> Result<FetchAdapter> {
+    options.admit = [this](const CallerEntries& caller) -> Result<Caller> {
       if (caller.authorization == "Key key_stranger:x") return absl::PermissionDeniedError("no role");
-      return FetchAdapter([this](const std::string& id, const std::filesystem::path& file, std::stop_token stop) {
-        return fetch(id, file, stop);
-      });
+      return Caller{"ten_1", [this](const std::string& id, const std::filesystem::path& file, std::stop_token stop) {
+                      return fetch(id, file, stop);
+                    }};
     };
     stub_.reset();
     server_.reset();

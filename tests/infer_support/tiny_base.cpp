@@ -114,8 +114,7 @@ json shape_pipeline_json() {
 
 bool write_descriptions(const fs::path& folder, const json& pipeline, const std::vector<int>& tiers,
                         const json& models = json::object()) {
-  const json own = {
-      {"name", "tiny"}, {"licence", "MIT"}, {"grid_scale", 0.125}, {"tiers", tiers}, {"models", models}};
+  const json own = {{"name", "tiny"}, {"licence", "MIT"}, {"grid_scale", 0.125}, {"tiers", tiers}, {"models", models}};
   return write_file_atomic(folder / "pipeline.json", pipeline.dump()).ok() &&
          write_file_atomic(folder / "espalier.json", own.dump()).ok();
 }

@@ -1,0 +1,60 @@
+#include "infer/program/output_options.h"
+
+#include <CLI/CLI.hpp>
+
+namespace espalier::infer {
+namespace {
+
+// An option whose value is one of the map's keys.
+template <class Value>
+void add_choice(CLI::App& app, const char* flag, std::optional<Value>& value, const std::map<std::string, Value>& names,
+                const char* doc) {
+  app.add_option_function<std::string>(
+         flag, [&value, names](const std::string& name) { value = names.at(name); }, doc)
+      ->check(CLI::IsMember(names));
+}
+
+}  // namespace
+
+void add_texture_file_options(CLI::App& app, OutputOptions& options) {
+  app.add_option("--preset", options.preset,
+                 "Triangles and texture size: max 1000000/4096, web 100000/2048, game 10000/1024, mobile 5000/512, "
+                 "lowpoly 2000/512 (default: 500000/2048)")
+      ->check(CLI::IsMember({"max", "web", "game", "mobile", "lowpoly"}));
+  app.add_option("--texture-size", options.texture_size,
+                 "Texels per side, a power of two in 64..4096 (default: the preset's)");
+  add_choice<mesh::TextureFormat>(
+      app, "--texture-format", options.texture_format,
+      {{"png", mesh::TextureFormat::kPng}, {"jpeg", mesh::TextureFormat::kJpeg}, {"webp", mesh::TextureFormat::kWebp}},
+      "png (default), jpeg or webp, inside the .glb");
+  add_choice<bake::AlphaChoice>(app, "--alpha-mode", options.alpha_mode,
+                                {{"opaque", bake::AlphaChoice::kOpaque},
+                                 {"blend", bake::AlphaChoice::kBlend},
+                                 {"mask", bake::AlphaChoice::kMask},
+                                 {"auto", bake::AlphaChoice::kAutomatic}},
+                                "How viewers use the texture's alpha: opaque (default), blend, mask or auto");
+}
+
+void add_texture_sampler_options(CLI::App& app, SamplerOverrides& sampler) {
+  app.add_option("--texture-steps", sampler.steps, "Sampler steps of the texture, 1..50 (default: the base's)");
+  app.add_option("--texture-guidance", sampler.guidance_strength, "Its guidance, 0..15 (default: the base's)");
+  app.add_option("--texture-guidance-rescale", sampler.guidance_rescale, "0..1 (default: the base's)");
+  app.add_option("--texture-rescale-t", sampler.rescale_t, "1..6 (default: the base's)");
+}
+
+const std::map<std::string, std::string>& texture_option_names() {
+  static const std::map<std::string, std::string> kNames = {
+      {"texture", "--texture-…"},
+      {"texture.steps", "--texture-steps"},
+      {"texture.guidance_strength", "--texture-guidance"},
+      {"texture.guidance_rescale", "--texture-guidance-rescale"},
+      {"texture.rescale_t", "--texture-rescale-t"},
+      {"mesh.texture_size", "--texture-size"},
+      {"mesh.texture_format", "--texture-format"},
+      {"mesh.alpha_mode", "--alpha-mode"},
+      {"mesh.preset", "--preset"},
+  };
+  return kNames;
+}
+
+}  // namespace espalier::infer

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/status.h"
+#include "infer/request.h"
+
+namespace CLI {
+class App;
+}
+
+// What the forms of the command line share.
+namespace espalier::infer {
+
+// --texture-size, --texture-format, --alpha-mode and --preset.
+void add_texture_file_options(CLI::App& app, OutputOptions& options);
+
+// --texture-steps and the other settings of the texture's sampler.
+void add_texture_sampler_options(CLI::App& app, SamplerOverrides& sampler);
+
+// Field paths of a request -> options, for the fields that these options set.
+const std::map<std::string, std::string>& texture_option_names();
+
+}  // namespace espalier::infer

@@ -1,0 +1,36 @@
+#include "infer/textured_glb.h"
+
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "mesh/glb_writer.h"
+
+namespace espalier::infer {
+namespace {
+
+constexpr int kPercent = 100;
+
+}  // namespace
+
+Result<std::string> textured_glb(const DecodedShape& shape, const OutputOptions& output, bake::BakeOptions baking,
+                                 const StageHooks& hooks, const Bake& bake) {
+  baking.texture_size = output.texels();
+  baking.alpha = output.alpha_mode.value_or(bake::AlphaChoice::kOpaque);
+  baking.stop = hooks.stop;
+  const auto tell = [&](double done) {
+    if (hooks.progress) hooks.progress("bake", static_cast<int>(std::lround(done * kPercent)), kPercent);
+  };
+  baking.progress = [&](std::string_view, double done) { tell(done); };
+  auto baked = bake({shape.voxels, shape.materials, shape.resolution}, baking);
+  if (absl::IsInvalidArgument(baked.status())) {  // the request was right: it is the generated shape that has no place
+    return absl::FailedPreconditionError(
+        absl::StrCat("the texture cannot be baked: ", std::string(baked.status().message())));
+  }
+  ESP_TRY(baked.status());
+  tell(1);
+  mesh::GlbOptions glb;
+  glb.texture_format = output.texture_format.value_or(mesh::TextureFormat::kPng);
+  return mesh::write_glb(baked->scene, glb);
+}
+
+}  // namespace espalier::infer
