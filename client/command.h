@@ -42,6 +42,8 @@ void add_delete(CLI::App& app, Command& command);
 void add_estimate(CLI::App& app, Command& command);
 void add_billing(CLI::App& app, Command& command);
 void add_generate(CLI::App& app, Command& command);
+void add_extract(CLI::App& app, Command& command);
+void add_retexture(CLI::App& app, Command& command);
 void add_admin(CLI::App& app, Command& command);
 void add_fetch_base(CLI::App& app, Command& command);
 

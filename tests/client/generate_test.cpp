@@ -20,14 +20,29 @@ using ::testing::HasSubstr;
 // Answers every request with a file per format and sample, whose bytes say which it is.
 class FakeInference final : public v1::InferenceService::Service {
  public:
-  grpc::Status Generate(grpc::ServerContext*, const v1::GenerateRequest* request,
-                        grpc::ServerWriter<v1::GenerateEvent>* writer) override {
+  using Writer = grpc::ServerWriter<v1::GenerateEvent>;
+
+  grpc::Status Generate(grpc::ServerContext*, const v1::GenerateRequest* request, Writer* writer) override {
     asked = *request;
+    return answer(std::max(request->samples(), 1), request->formats(), *writer);
+  }
+  grpc::Status ExtractGlb(grpc::ServerContext*, const v1::ExtractGlbRequest* request, Writer* writer) override {
+    extraction = *request;
+    return answer(1, request->formats(), *writer);
+  }
+  grpc::Status Retexture(grpc::ServerContext*, const v1::RetextureRequest* request, Writer* writer) override {
+    retexturing = *request;
+    return answer(1, {v1::OUTPUT_FORMAT_GLB}, *writer);
+  }
+
+  template <class Formats = std::vector<int>>
+  grpc::Status answer(int samples, const Formats& formats, Writer& stream) {
+    auto* writer = &stream;
     v1::GenerateEvent event;
     event.mutable_started()->set_seed(1);
     writer->Write(event);
-    for (int sample = 0; sample < std::max(request->samples(), 1); ++sample) {
-      for (const int format : request->formats()) {
+    for (int sample = 0; sample < samples; ++sample) {
+      for (const int format : formats) {
         const std::string bytes = absl::StrCat("format ", format, " sample ", sample);
         auto& file = *event.mutable_file();
         file.set_name("model");
@@ -40,11 +55,15 @@ class FakeInference final : public v1::InferenceService::Service {
       }
     }
     event.mutable_finished()->add_warnings("the resolution was lowered");
+    event.mutable_finished()->add_objects()->set_state(state);
     writer->Write(event);
     return grpc::Status::OK;
   }
 
   v1::GenerateRequest asked;
+  v1::ExtractGlbRequest extraction;
+  v1::RetextureRequest retexturing;
+  std::string state;
   bool broken = false;
 };
 
@@ -58,19 +77,24 @@ class GenerateTest : public ::testing::Test {
 
   std::string path(const std::string& name) const { return (folder_.path() / name).string(); }
 
-  // `espalier generate IMAGE …`; what it prints on stderr is kept.
+  // `espalier generate IMAGE …`.
   Status generate(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"generate", path("in.png")});
+    return run(std::move(arguments));
+  }
+
+  // `espalier …`; what it prints is kept.
+  Status run(std::vector<std::string> arguments) {
     Command command;
     command.inference = server_->address();
     CLI::App app;
-    add_generate(app, command);
-    arguments.insert(arguments.begin(), {"generate", path("in.png")});
+    for (const auto add : {add_generate, add_extract, add_retexture}) add(app, command);
     std::reverse(arguments.begin(), arguments.end());
     ::testing::internal::CaptureStdout();
     ::testing::internal::CaptureStderr();
     app.parse(arguments);
     const Status status = command.run();
-    ::testing::internal::GetCapturedStdout();
+    printed_ = ::testing::internal::GetCapturedStdout();
     errors_ = ::testing::internal::GetCapturedStderr();
     return status;
   }
@@ -78,7 +102,7 @@ class GenerateTest : public ::testing::Test {
   TempDir folder_ = *TempDir::create();
   FakeInference service_;
   std::unique_ptr<RpcServer> server_;
-  std::string errors_;
+  std::string printed_, errors_;
 };
 
 TEST_F(GenerateTest, AsksForWhatTheCommandLineSays) {
@@ -108,6 +132,20 @@ TEST_F(GenerateTest, AsksForWhatTheCommandLineSays) {
                                   "6",
                                   "--shape-guidance",
                                   "3",
+                                  "--texture-steps",
+                                  "4",
+                                  "--texture-guidance",
+                                  "1.5",
+                                  "--texture-size",
+                                  "512",
+                                  "--texture-format",
+                                  "webp",
+                                  "--alpha-mode",
+                                  "auto",
+                                  "--preset",
+                                  "game",
+                                  "--geometry-only",
+                                  "--keep-state",
                                   "--max-num-tokens",
                                   "99",
                                   "--decimation-target",
@@ -134,6 +172,14 @@ TEST_F(GenerateTest, AsksForWhatTheCommandLineSays) {
   EXPECT_EQ(asked.sparse_structure().guidance_strength(), 2);
   EXPECT_EQ(asked.shape().steps(), 6);
   EXPECT_EQ(asked.shape().guidance_strength(), 3);
+  EXPECT_EQ(asked.texture().steps(), 4);
+  EXPECT_EQ(asked.texture().guidance_strength(), 1.5);
+  EXPECT_EQ(asked.mesh().texture_size(), 512);
+  EXPECT_EQ(asked.mesh().texture_format(), v1::TEXTURE_FORMAT_WEBP);
+  EXPECT_EQ(asked.mesh().alpha_mode(), v1::ALPHA_MODE_AUTO);
+  EXPECT_EQ(asked.mesh().preset(), v1::PRESET_GAME);
+  EXPECT_TRUE(asked.mesh().geometry_only());
+  EXPECT_TRUE(asked.keep_state());
   EXPECT_EQ(asked.max_num_tokens(), 99);
   EXPECT_EQ(asked.mesh().decimation_target(), 2000);
   EXPECT_FALSE(asked.mesh().fill_holes());
@@ -147,6 +193,7 @@ TEST_F(GenerateTest, LeavesOutWhatIsNotGiven) {
   v1::GenerateRequest plain;
   plain.set_image("picture");
   plain.add_formats(v1::OUTPUT_FORMAT_GLB);
+  plain.mutable_mesh();
   EXPECT_EQ(service_.asked.SerializeAsString(), plain.SerializeAsString());
 }
 
@@ -175,6 +222,69 @@ TEST_F(GenerateTest, KeepsNoFileThatArrivedBroken) {
   service_.broken = true;
   EXPECT_TRUE(absl::IsDataLoss(generate({"-o", path("m.glb")})));
   EXPECT_FALSE(std::filesystem::exists(path("m.glb")));
+}
+
+TEST_F(GenerateTest, PrintsTheStateThatWasKept) {
+  service_.state = "st1.abc";
+  ASSERT_TRUE(generate({"-o", path("m.glb"), "--keep-state"}).ok());
+  EXPECT_THAT(printed_, HasSubstr("state st1.abc until 1970-01-01 00:00 UTC"));
+  service_.state = "";
+  ASSERT_TRUE(generate({"-o", path("m.glb")}).ok());
+  EXPECT_THAT(printed_, ::testing::Not(HasSubstr("state")));
+}
+
+TEST_F(GenerateTest, ExtractsFilesOfAState) {
+  const Status status = run({"extract", "st1.abc", "-o", path("m.glb"), "-o", path("m.ply"), "--preset", "mobile",
+                             "--decimation-target", "3000", "--remesh"});
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(service_.extraction.state(), "st1.abc");
+  EXPECT_THAT(service_.extraction.formats(), ElementsAre(v1::OUTPUT_FORMAT_GLB, v1::OUTPUT_FORMAT_PLY));
+  EXPECT_EQ(service_.extraction.mesh().preset(), v1::PRESET_MOBILE);
+  EXPECT_EQ(service_.extraction.mesh().decimation_target(), 3000);
+  EXPECT_TRUE(service_.extraction.mesh().remesh());
+  EXPECT_EQ(read_file(path("m.glb")).value_or("missing"), "format 1 sample 0");
+  EXPECT_EQ(read_file(path("m.ply")).value_or("missing"), "format 3 sample 0");
+}
+
+TEST_F(GenerateTest, RetexturesAMesh) {
+  ASSERT_TRUE(write_file_atomic(path("chair.OBJ"), "v 0 0 0").ok());
+  const std::vector<std::string> asked = {"retexture",
+                                          "--mesh",
+                                          path("chair.OBJ"),
+                                          "--image",
+                                          path("in.png"),
+                                          "-o",
+                                          path("m.glb"),
+                                          "--seed",
+                                          "7",
+                                          "--resolution",
+                                          "1024",
+                                          "--adapter",
+                                          path("a.safetensors"),
+                                          "--texture-steps",
+                                          "3",
+                                          "--keep-uvs",
+                                          "--alpha-mode",
+                                          "mask"};
+  const Status status = run(asked);
+  ASSERT_TRUE(status.ok()) << status;
+  const v1::RetextureRequest& request = service_.retexturing;
+  EXPECT_EQ(request.mesh_file(), "v 0 0 0");
+  EXPECT_EQ(request.mesh_format(), v1::OUTPUT_FORMAT_OBJ);
+  EXPECT_EQ(request.image(), "picture");
+  EXPECT_EQ(request.seed(), 7u);
+  EXPECT_EQ(request.resolution(), 1024);
+  EXPECT_EQ(request.adapters(0).inline_file(), "adapter");
+  EXPECT_EQ(request.texture().steps(), 3);
+  EXPECT_TRUE(request.keep_uvs());
+  EXPECT_EQ(request.mesh().alpha_mode(), v1::ALPHA_MODE_MASK);
+  EXPECT_EQ(read_file(path("m.glb")).value_or("missing"), "format 1 sample 0");
+
+  const Status elsewhere =
+      run({"retexture", "--mesh", path("chair.OBJ"), "--image", path("in.png"), "-o", path("m.stl")});
+  EXPECT_TRUE(absl::IsInvalidArgument(elsewhere)) << elsewhere;
+  const Status unknown = run({"retexture", "--mesh", path("chair.blend"), "--image", path("in.png")});
+  EXPECT_THAT(std::string(unknown.message()), HasSubstr("--mesh"));
 }
 
 }  // namespace

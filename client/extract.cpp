@@ -1,0 +1,49 @@
+#include <grpcpp/grpcpp.h>
+
+#include <CLI/CLI.hpp>
+
+#include "client/command.h"
+#include "client/generation_call.h"
+#include "client/generation_options.h"
+
+namespace espalier::client {
+namespace {
+
+struct ExtractOptions {
+  std::string state;
+  std::vector<std::string> outputs{"model.glb"};
+  MeshArguments mesh;
+  TextureArguments texture;
+};
+
+Status extract(const Command& command, const ExtractOptions& options) {
+  v1::ExtractGlbRequest request;
+  request.set_state(options.state);
+  fill(options.mesh, *request.mutable_mesh());
+  fill(options.texture, *request.mutable_mesh());
+  GenerationOutputs outputs;
+  for (const std::string& output : options.outputs) {
+    ESP_ASSIGN(const v1::OutputFormat format, format_of(output));
+    request.add_formats(format);
+    outputs.paths[format] = output;
+  }
+  return run_generation(
+      command, [&](auto& stub, grpc::ClientContext& context) { return stub.ExtractGlb(&context, request); }, outputs);
+}
+
+}  // namespace
+
+void add_extract(CLI::App& app, Command& command) {
+  auto* verb = app.add_subcommand("extract", "Make other files of an object that `generate --keep-state` kept");
+  auto options = std::make_shared<ExtractOptions>();
+  verb->add_option("state", options->state, "st1.…, as generate printed it")->required();
+  add_mesh_options(*verb, options->mesh);
+  add_texture_options(*verb, options->texture);
+  verb->add_option("-o,--output", options->outputs,
+                   "File to write, by its extension: .glb, .obj, .ply, .stl, .vxz, .npz; may be repeated")
+      ->allow_extra_args(false)
+      ->capture_default_str();
+  verb->callback([&command, options] { command.run = [&command, options] { return extract(command, *options); }; });
+}
+
+}  // namespace espalier::client

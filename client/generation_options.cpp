@@ -1,0 +1,95 @@
+#include "client/generation_options.h"
+
+#include <CLI/CLI.hpp>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "common/files.h"
+
+namespace espalier::client {
+namespace {
+
+constexpr uint64_t kMaxAdapterBytes = uint64_t{48} << 20;
+
+std::string upper(const std::string& text) { return absl::AsciiStrToUpper(text); }
+
+}  // namespace
+
+void add_mesh_options(CLI::App& verb, MeshArguments& arguments) {
+  verb.add_option("--decimation-target", arguments.decimation_target,
+                  "Triangles at most, 1000..16777216 (default: the preset's)");
+  verb.add_flag("!--no-fill-holes", arguments.fill_holes, "Leave small holes of the shape open");
+  verb.add_flag("--remesh", arguments.remesh, "Make the surface anew around the shape: closed, of one side, thicker");
+  verb.add_flag("--geometry-only", arguments.geometry_only, "No texture in the files");
+}
+
+void fill(const MeshArguments& arguments, v1::MeshOptions& mesh) {
+  if (arguments.decimation_target) mesh.set_decimation_target(*arguments.decimation_target);
+  if (!arguments.fill_holes) mesh.set_fill_holes(false);
+  mesh.set_remesh(arguments.remesh);
+  mesh.set_geometry_only(arguments.geometry_only);
+}
+
+void add_texture_options(CLI::App& verb, TextureArguments& arguments) {
+  verb.add_option("--preset", arguments.preset,
+                  "Triangles and texture size: max 1000000/4096, web 100000/2048, game 10000/1024, mobile 5000/512, "
+                  "lowpoly 2000/512 (default: 500000/2048)")
+      ->check(CLI::IsMember({"max", "web", "game", "mobile", "lowpoly"}));
+  verb.add_option("--texture-size", arguments.texture_size,
+                  "Texels per side, a power of two in 64..4096 (default: the preset's)");
+  verb.add_option("--texture-format", arguments.texture_format, "png (default), jpeg or webp, inside the .glb")
+      ->check(CLI::IsMember({"png", "jpeg", "webp"}));
+  verb.add_option("--alpha-mode", arguments.alpha_mode,
+                  "How viewers use the texture's alpha: opaque (default), blend, mask or auto")
+      ->check(CLI::IsMember({"opaque", "blend", "mask", "auto"}));
+}
+
+void fill(const TextureArguments& arguments, v1::MeshOptions& mesh) {
+  if (arguments.texture_size) mesh.set_texture_size(*arguments.texture_size);
+  v1::TextureFormat format;  // the names have been checked
+  if (v1::TextureFormat_Parse("TEXTURE_FORMAT_" + upper(arguments.texture_format), &format)) {
+    mesh.set_texture_format(format);
+  }
+  v1::AlphaMode mode;
+  if (v1::AlphaMode_Parse("ALPHA_MODE_" + upper(arguments.alpha_mode), &mode)) mesh.set_alpha_mode(mode);
+  v1::Preset preset;
+  if (v1::Preset_Parse("PRESET_" + upper(arguments.preset), &preset)) mesh.set_preset(preset);
+}
+
+Status add_adapter(const std::string& text, bool low_resolution,
+                   google::protobuf::RepeatedPtrField<v1::AdapterUse>& adapters) {
+  std::string source = text;
+  v1::AdapterUse& use = *adapters.Add();
+  use.set_low_resolution(low_resolution);
+  double scale;
+  if (const auto colon = text.rfind(':');
+      colon != std::string::npos && absl::SimpleAtod(text.substr(colon + 1), &scale)) {
+    use.set_scale(scale);
+    source = text.substr(0, colon);
+  }
+  if (source.starts_with("art_") && !std::filesystem::exists(source)) {
+    use.set_artefact_id(source);
+    return absl::OkStatus();
+  }
+  ESP_ASSIGN(*use.mutable_inline_file(), read_file(source, kMaxAdapterBytes));
+  return absl::OkStatus();
+}
+
+Result<v1::OutputFormat> format_of(const std::filesystem::path& file, const std::string& option) {
+  v1::OutputFormat format;
+  const std::string extension = upper(file.extension().string());
+  if (extension.size() > 1 && v1::OutputFormat_Parse("OUTPUT_FORMAT_" + extension.substr(1), &format) &&
+      format != v1::OUTPUT_FORMAT_UNSPECIFIED && format != v1::OUTPUT_FORMAT_OCCUPANCY) {
+    return format;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(option, " ", file.string(), ": must end in .glb, .obj, .ply, .stl, .vxz or .npz"));
+}
+
+v1::BackgroundRemoval background_of(const std::string& name) {
+  if (name == "keyer") return v1::BACKGROUND_REMOVAL_KEYER;
+  return name == "none" ? v1::BACKGROUND_REMOVAL_NONE : v1::BACKGROUND_REMOVAL_UNSPECIFIED;
+}
+
+}  // namespace espalier::client

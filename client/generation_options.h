@@ -1,0 +1,50 @@
+#pragma once
+
+#include <google/protobuf/repeated_ptr_field.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/generation_call.h"
+#include "common/status.h"
+#include "espalier/v1/inference.pb.h"
+
+namespace CLI {
+class App;
+}
+
+// Parts of the command line that the verbs of the inference service share.
+namespace espalier::client {
+
+inline constexpr uint64_t kMaxImageBytes = uint64_t{20} << 20;
+
+// What --decimation-target, --remesh, … say.
+struct MeshArguments {
+  std::optional<int> decimation_target;
+  bool fill_holes = true, remesh = false, geometry_only = false;
+};
+void add_mesh_options(CLI::App& verb, MeshArguments& arguments);
+void fill(const MeshArguments& arguments, v1::MeshOptions& mesh);
+
+// What --texture-size, --preset, … say.
+struct TextureArguments {
+  std::optional<int> texture_size;
+  std::string texture_format, alpha_mode, preset;
+};
+void add_texture_options(CLI::App& verb, TextureArguments& arguments);
+void fill(const TextureArguments& arguments, v1::MeshOptions& mesh);
+
+// Adds an adapter: FILE[:SCALE] or art_…[:SCALE]. A file's name may hold a colon when no number follows it.
+Status add_adapter(const std::string& text, bool low_resolution,
+                   google::protobuf::RepeatedPtrField<v1::AdapterUse>& adapters);
+
+// The format that a file's extension names, e.g. ".glb". INVALID_ARGUMENT calls the option by the given name.
+Result<v1::OutputFormat> format_of(const std::filesystem::path& file, const std::string& option = "--output");
+
+// auto, keyer or none.
+v1::BackgroundRemoval background_of(const std::string& name);
+
+}  // namespace espalier::client
