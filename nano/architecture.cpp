@@ -115,7 +115,7 @@ nlohmann::json shape_flow_config() {
 
 // Cells are merged and split by means and copies. Packing children into channels, as the shape's VAE and the released
 // ones do, passes on an eighth of a block's width per voxel, which is too little for six attributes at these widths:
-// such a VAE learned next to nothing in a thousand updates.
+// such a VAE learned next to nothing in 500 updates.
 nlohmann::json texture_encoder_config() {
   nlohmann::json args =
       vae_args({8, 16, 32, 64, 64}, {0, 1, 1, 1, 1}, {"down_block_type", "SparseResBlockDownsample3d"});

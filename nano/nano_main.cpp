@@ -130,7 +130,7 @@ int main(int argc, char** argv) {
   add_evaluate(app, evaluation, json, outcome);
 
   std::string assets;
-  int count = 4;
+  int count = 6;
   CLI::App* demo = app.add_subcommand("demo-assets", "Write objects outside the base's families as GLB files");
   demo->add_option("-o,--output", assets, "Folder, or a path ending in .zip")->required();
   demo->add_option("--count", count, "How many, 1 to 8")->capture_default_str();
