@@ -26,7 +26,7 @@ ALLOWED = {
     "infer": {"common", "bake", "dataset", "image", "mesh", "ovoxel", "nn"},
     "infer/server": {"common", "rpc", "infer"},
     "infer/program": {"common", "rpc", "infer", "infer/server", "preprocess"},
-    "evaluate": {"common", "image", "mesh", "render"},
+    "evaluate": {"common", "dataset", "image", "infer", "mesh", "ovoxel", "render"},
     "nano": {"common", "archive", "dataset", "image", "mesh", "ovoxel", "render", "nn", "preprocess", "train", "infer"},
     "coordinator": {"common", "rpc", "billing"},
     "worker": {"common", "process", "rpc"},
@@ -46,7 +46,7 @@ EXTERNAL = {
     r"embree": {"render"},
     r"seccomp": {"preprocess"},
     r"(spdlog|fmt)/": {"common/log.cpp"},
-    r"(png|jpeglib)\.h|webp/": {"image"},
+    r"(png|jpeglib)\.h|webp/|stb/": {"image"},
     r"(lzma|zstd)\.h|Eigen/": {"ovoxel"},
 }
 # A header of these folders must not pull torch in, even where a source may: they are the seams of the control plane.
