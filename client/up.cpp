@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/command.h"
+#include "client/programs.h"
 #include "client/services.h"
 
 namespace espalier::client {
@@ -20,17 +21,8 @@ struct UpOptions {
   int slots = 1;
 };
 
-// models/nano of the checkout that this program was built in, or of an installation.
-fs::path default_base(const fs::path& programs) {
-  for (const auto& candidate : {programs / "../../models/nano", programs / "../share/espalier/models/nano"}) {
-    std::error_code error;
-    if (fs::exists(candidate / "pipeline.json", error)) return fs::canonical(candidate);
-  }
-  return {};
-}
-
 Result<fs::path> find_base(const UpOptions& options, const fs::path& programs) {
-  const fs::path base = options.base.empty() ? default_base(programs) : options.base;
+  const fs::path base = options.base.empty() ? nano_base(programs) : options.base;
   std::error_code error;
   if (!base.empty() && fs::exists(base / "pipeline.json", error)) return fs::absolute(base);
   return absl::InvalidArgumentError(absl::StrCat(
@@ -57,7 +49,7 @@ void announce(const Command& command, const UpOptions& options, const fs::path& 
 }
 
 Status up(const Command& command, UpOptions options) {
-  const fs::path programs = fs::read_symlink("/proc/self/exe").parent_path();
+  const fs::path programs = programs_folder();
   if (options.data_dir.empty()) options.data_dir = default_data_dir();
   options.data_dir = fs::absolute(options.data_dir);
   ESP_ASSIGN(const auto base, find_base(options, programs));

@@ -1,0 +1,79 @@
+// espalier-evaluate: judges a base and adapters by the objects of a prepared dataset.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <iostream>
+
+#include "absl/strings/str_cat.h"
+#include "common/events.h"
+#include "common/files.h"
+#include "common/heap.h"
+#include "common/stop_signals.h"
+#include "evaluate/evaluation.h"
+#include "evaluate/report.h"
+#include "image/codec.h"
+
+namespace {
+
+using espalier::Status;
+namespace fs = std::filesystem;
+
+struct Options {
+  espalier::evaluate::EvaluationConfig config;
+  fs::path output;
+  bool json = false;
+};
+
+void add_options(CLI::App& app, Options& options) {
+  auto& config = options.config;
+  config.base = "models/nano";
+  app.add_option("--dataset", config.dataset, "Prepared dataset, zip or folder")->required();
+  app.add_option("--base", config.base, "Folder of the base model")->capture_default_str();
+  app.add_option("--device", config.device, "cpu, or cuda where there is one")->capture_default_str();
+  app.add_option("--adapter,--adapters", config.adapters, "Adapters to judge together; may be repeated");
+  app.add_flag("--each", config.each, "Judge each adapter by itself, too");
+  app.add_option("--scale", config.scale, "Of the adapters, 0..2")->capture_default_str();
+  app.add_option("--view", config.view, "Condition view to generate from: one the adapters were not trained on")
+      ->capture_default_str();
+  app.add_option("--seeds", config.seeds, "Noise seeds to average over, 1..100")->capture_default_str();
+  app.add_option("--picture-size", config.picture_size, "Pixels per side of the contact sheet's pictures, 16..1024")
+      ->capture_default_str();
+  app.add_option("-o,--output", options.output, "Folder for evaluation.json and contact_sheet.png");
+  app.add_flag("--json", options.json, "Print the scores as JSON instead of a table");
+}
+
+Status write_report(const espalier::evaluate::EvaluationReport& report, const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) return absl::InvalidArgumentError(absl::StrCat("--output: ", folder.string(), ": ", error.message()));
+  ESP_TRY(espalier::write_file_atomic(folder / "evaluation.json", espalier::evaluate::to_json(report)));
+  if (report.objects.front().picture.pixels.empty()) return absl::OkStatus();  // a base without shapes
+  ESP_ASSIGN(const auto sheet, espalier::evaluate::contact_sheet(report));
+  ESP_ASSIGN(const std::string png, espalier::image::encode_png(sheet));
+  return espalier::write_file_atomic(folder / "contact_sheet.png", png);
+}
+
+Status run(Options options) {
+  if (options.output.empty()) options.config.picture_size = 0;
+  options.config.progress = [](const std::string& candidate, int done, int objects) {
+    std::fprintf(stderr, "\r%s: %d of %d objects%s", candidate.c_str(), done, objects, done == objects ? "\n" : "");
+  };
+  ESP_ASSIGN(const auto report, espalier::evaluate::evaluate(options.config));
+  std::cout << (options.json ? espalier::evaluate::to_json(report) : espalier::evaluate::to_table(report));
+  return options.output.empty() ? absl::OkStatus() : write_report(report, options.output);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  espalier::keep_freed_memory();
+  const espalier::StopSignals signals;  // before any thread
+  CLI::App app("Judges a base model and adapters by the objects of a prepared dataset.", "espalier eval");
+  Options options;
+  options.config.stop = signals.token();
+  add_options(app, options);
+  CLI11_PARSE(app, argc, argv);
+  const Status status = run(std::move(options));
+  if (status.ok()) return espalier::kExitOk;
+  std::cerr << "espalier-evaluate: " << status.message() << "\n";
+  return absl::IsInvalidArgument(status) || absl::IsNotFound(status) ? espalier::kExitInvalid : espalier::kExitFailed;
+}
