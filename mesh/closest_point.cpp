@@ -95,16 +95,7 @@ Result<ClosestPoint> ClosestPoint::over(const Surface& surface) {
   return tree;
 }
 
-double ClosestPoint::distance2(const Box& box, const Point& from) const {
-  double sum = 0;
-  for (size_t a = 0; a < 3; ++a) {
-    const double outside = std::max({double{box.low[a]} - from[a], from[a] - double{box.high[a]}, 0.0});
-    sum += outside * outside;
-  }
-  return sum;
-}
-
-void ClosestPoint::visit_triangle(uint32_t triangle, const Point& from, double& best, Hit& hit) const {
+inline void ClosestPoint::visit_triangle(uint32_t triangle, const Point& from, double& best, Hit& hit) const {
   const Point near = closest_on_triangle(corners_[triangle], from);
   const Point way = minus(near, from);
   const double squared = dot(way, way);
@@ -112,6 +103,16 @@ void ClosestPoint::visit_triangle(uint32_t triangle, const Point& from, double& 
   best = squared;
   hit.point = {static_cast<float>(near[0]), static_cast<float>(near[1]), static_cast<float>(near[2])};
   hit.triangle = triangle;
+}
+
+// Of the point to the box, squared; inlined, as find() does little else.
+inline double ClosestPoint::distance2(const Box& box, const Point& from) {
+  double sum = 0;
+  for (size_t a = 0; a < 3; ++a) {
+    const double outside = std::max({double{box.low[a]} - from[a], from[a] - double{box.high[a]}, 0.0});
+    sum += outside * outside;
+  }
+  return sum;
 }
 
 ClosestPoint::Hit ClosestPoint::find(const Vec3& vertex, uint32_t guess) const {

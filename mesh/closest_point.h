@@ -37,7 +37,7 @@ class ClosestPoint {
 
   ClosestPoint() = default;
   uint32_t add_node(uint32_t begin, uint32_t end);
-  double distance2(const Box& box, const Point& from) const;
+  static double distance2(const Box& box, const Point& from);
   void visit_triangle(uint32_t triangle, const Point& from, double& best, Hit& hit) const;
 
   std::vector<std::array<Vec3, 3>> corners_;  // by triangle
