@@ -75,6 +75,10 @@ std::string pbr_latent_folder(std::string_view encoder, int tier) {
 
 std::string ss_occupancy_folder(int grid) { return absl::StrCat("ss_occupancy_", grid); }
 
+std::string dual_grid_folder(int side) { return absl::StrCat("dual_grid_", side); }
+
+std::string pbr_voxels_folder(int side) { return absl::StrCat("pbr_voxels_", side); }
+
 std::string view_name(int index) {
   const std::string digits = std::to_string(index);
   return std::string(digits.size() < 3 ? 3 - digits.size() : 0, '0') + digits + ".png";

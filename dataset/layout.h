@@ -34,6 +34,8 @@ std::string shape_latent_folder(std::string_view encoder, int tier);
 // "pbr_latents/<encoder>_<tier>", of the texture latents, likewise.
 std::string pbr_latent_folder(std::string_view encoder, int tier);
 std::string ss_occupancy_folder(int grid);  // "ss_occupancy_<grid>"
+std::string dual_grid_folder(int side);     // "dual_grid_<voxels per side>"
+std::string pbr_voxels_folder(int side);    // "pbr_voxels_<voxels per side>"
 std::string view_name(int index);           // "000.png"
 
 }  // namespace espalier::dataset

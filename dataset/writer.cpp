@@ -50,29 +50,40 @@ std::string stats_table(const Manifest& manifest) {
 // The table of an artifact's folder: sha256 and what the reference's tools call the flag of an object that has it.
 struct ArtifactTable {
   const char* flag;
-  const char* stage;   // whose objects have the artifact; null: all prepared ones
-  const char* tokens;  // what its column "<tokens>_latent_tokens" counts; null: no such column
+  const char* stage;                                                 // null: all prepared objects have it
+  const char* count_column = nullptr;                                // null: no such column
+  int64_t (*count)(const Manifest&, const ObjectRecord&) = nullptr;  // what stands there
 };
+
+int64_t shape_tokens(const Manifest&, const ObjectRecord& object) { return token_count(object, "shape"); }
+int64_t texture_tokens(const Manifest&, const ObjectRecord& object) { return token_count(object, "pbr"); }
+
+// Of the tier's grid.
+int64_t voxels(const Manifest& manifest, const ObjectRecord& object) {
+  const auto found = object.voxels.find(latent_grid(manifest) * kVoxelsPerCell);
+  return found == object.voxels.end() ? 0 : found->second;
+}
 
 const std::map<std::string, ArtifactTable>& artifact_tables() {
   static const std::map<std::string, ArtifactTable> kTables = {
-      {"ss_latent", {"ss_latent_encoded", "sparse_structure", nullptr}},
-      {"ss_occupancy", {"ss_occupancy", "sparse_structure", nullptr}},
-      {"shape_latent", {"shape_latent_encoded", "geometry", "shape"}},
-      {"pbr_latent", {"pbr_latent_encoded", "texture", "pbr"}},
-      {"render_cond", {"cond_rendered", nullptr, nullptr}}};
+      {"ss_latent", {"ss_latent_encoded", "sparse_structure"}},
+      {"ss_occupancy", {"ss_occupancy", "sparse_structure"}},
+      {"shape_latent", {"shape_latent_encoded", "geometry", "shape_latent_tokens", shape_tokens}},
+      {"pbr_latent", {"pbr_latent_encoded", "texture", "pbr_latent_tokens", texture_tokens}},
+      {"dual_grid", {"dual_grid_converted", "geometry", "dual_grid_size", voxels}},
+      {"pbr_voxels", {"pbr_voxelized", "texture", "num_pbr_voxels", voxels}},
+      {"render_cond", {"cond_rendered", nullptr}}};
   return kTables;
 }
 
 std::string artifact_table(const Manifest& manifest, const ArtifactTable& artifact) {
   CsvTable table;
   table.columns = {"sha256", artifact.flag};
-  if (artifact.tokens != nullptr) table.columns.push_back(absl::StrCat(artifact.tokens, "_latent_tokens"));
+  if (artifact.count != nullptr) table.columns.push_back(artifact.count_column);
   for (const ObjectRecord& object : manifest.objects) {
     if (!(artifact.stage == nullptr ? is_prepared(object) : is_usable(object, artifact.stage))) continue;
     table.rows.push_back({object.sha256, "True"});
-    if (artifact.tokens == nullptr) continue;
-    table.rows.back().push_back(std::to_string(token_count(object, artifact.tokens)));
+    if (artifact.count != nullptr) table.rows.back().push_back(std::to_string(artifact.count(manifest, object)));
   }
   return write_csv(table);
 }

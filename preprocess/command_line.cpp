@@ -16,7 +16,7 @@ struct Texts {
   std::string resolution = "512", seed = "0", views = "16", render_resolution = "0", render_samples = "32",
               threads = "0", shard = "0/1", progress_fd = "-1";
   std::vector<std::string> merge;
-  bool texture_from_default_material = false;
+  bool texture_from_default_material = false, keep_voxels = false;
 };
 
 void declare(CLI::App& app, Texts& texts) {
@@ -32,6 +32,7 @@ void declare(CLI::App& app, Texts& texts) {
   app.add_option("--threads", texts.threads, "CPU threads; 0: one per core")->capture_default_str();
   app.add_flag("--texture-from-default-material", texts.texture_from_default_material,
                "prepares objects without materials and vertex colours for texture, too: as grey");
+  app.add_flag("--keep-voxels", texts.keep_voxels, "also writes the voxels that the latents were made of (.vxz)");
   app.add_option("--work-dir", texts.work_dir, "keeps finished objects, so that a stopped run can go on");
   app.add_option("--shard", texts.shard, "I/N: prepare only every N-th asset from place I on, and write a part")
       ->capture_default_str();
@@ -86,6 +87,7 @@ Status parse_command_line(int argc, const char* const* argv, CommandLine& line) 
   config.base = texts.base;
   config.work_dir = texts.work_dir;
   config.texture_from_default_material = texts.texture_from_default_material;
+  config.keep_voxels = texts.keep_voxels;
   number("resolution", texts.resolution, config.resolution, faults);
   number("seed", texts.seed, config.seed, faults);
   number("views", texts.views, config.views, faults);

@@ -57,6 +57,7 @@ struct Plan {
                                   {"shape_encoder", encoders.shape ? encoders.shape->checkpoint().sha256 : ""},
                                   {"texture_encoder", encoders.texture ? encoders.texture->checkpoint().sha256 : ""},
                                   {"default_material", encoders.texture != nullptr && s.texture_from_default_material},
+                                  {"keep_voxels", !s.dual_grid_folder.empty()},
                                   {"shape_voxels", encoders.shape ? s.shape_resolution : 0},
                                   {"views", s.views},
                                   {"size", s.render_size},
@@ -69,17 +70,19 @@ struct Plan {
 };
 
 // Folders and statistics of the latents that the base has encoders for.
-void plan_structured_latents(const nn::BaseModel& base, int tier, Plan& plan) {
+void plan_structured_latents(const nn::BaseModel& base, const PreprocessConfig& config, Plan& plan) {
   const auto normalize = [&](const char* kind, const nn::LatentNormalization& statistics) {
     if (!statistics.mean.empty()) plan.normalization[kind] = {statistics.mean, statistics.std};
   };
-  const Encoders& encoders = plan.encoders;
-  if (encoders.shape) {
-    plan.settings.shape_folder = dataset::shape_latent_folder(encoders.shape->checkpoint().name, tier);
+  ObjectSettings& settings = plan.settings;
+  if (const auto& encoder = plan.encoders.shape) {
+    settings.shape_folder = dataset::shape_latent_folder(encoder->checkpoint().name, config.resolution);
+    if (config.keep_voxels) settings.dual_grid_folder = dataset::dual_grid_folder(settings.shape_resolution);
     normalize("shape", base.shape_slat_normalization());
   }
-  if (encoders.texture) {
-    plan.settings.texture_folder = dataset::pbr_latent_folder(encoders.texture->checkpoint().name, tier);
+  if (const auto& encoder = plan.encoders.texture) {
+    settings.texture_folder = dataset::pbr_latent_folder(encoder->checkpoint().name, config.resolution);
+    if (config.keep_voxels) settings.pbr_voxels_folder = dataset::pbr_voxels_folder(settings.shape_resolution);
     normalize("pbr", base.tex_slat_normalization());
   }
 }
@@ -111,7 +114,7 @@ Result<Plan> make_plan(const PreprocessConfig& config) {
   settings.voxelizer.version = ESP_VERSION;
   settings.latent_folder =
       dataset::ss_latent_folder(plan.encoders.structure->checkpoint().name, settings.ss_resolution);
-  plan_structured_latents(base, config.resolution, plan);
+  plan_structured_latents(base, config, plan);
   settings.occupancy_folder = dataset::ss_occupancy_folder(settings.ss_resolution);
   settings.render_folder = "renders_cond";
   return plan;
@@ -144,6 +147,8 @@ dataset::Manifest header(const PreprocessConfig& config, const Plan& plan) {
     manifest.folders["pbr_latent"] = settings.texture_folder;
     manifest.encoders["pbr"] = encoder_record(plan.encoders.texture->checkpoint());
   }
+  if (!settings.dual_grid_folder.empty()) manifest.folders["dual_grid"] = settings.dual_grid_folder;
+  if (!settings.pbr_voxels_folder.empty()) manifest.folders["pbr_voxels"] = settings.pbr_voxels_folder;
   manifest.normalization = plan.normalization;
   manifest.render = {settings.views, settings.render_size, settings.render_samples, "espalier-embree",
                      "filmic",       settings.seed};

@@ -38,6 +38,7 @@ struct PreprocessConfig {
   // Prepares objects whose file has neither materials nor vertex colours for texture, too: as grey. Else they are left
   // out of it.
   bool texture_from_default_material = false;
+  bool keep_voxels = false;  // also writes the dual grids and materials that the latents were made of, as .vxz
   // A preparation may be shared out: shard i of n handles the assets whose place in the sorted discovery is i modulo n
   // and writes a part (preprocess/part.h); merge_parts() joins them. One shard writes the dataset itself.
   int shard = 0, shards = 1;  // 0 <= shard < shards <= 1024

@@ -144,6 +144,7 @@ class Preparation {
     record_.voxels[side] = static_cast<int64_t>(grid->voxels.size());
     auto packed = ovoxel::pack_dual_grid(*grid, side);
     if (!packed.ok()) return coded(packed.status(), "VOXELIZE_FAILED");
+    ESP_TRY(keep_voxels(settings_.dual_grid_folder, *packed));
     dual_grid_ = *std::move(packed);
     return next();
   }
@@ -191,6 +192,7 @@ class Preparation {
     options.threads = settings_.threads;
     const auto voxels = ovoxel::pbr_voxels(scene_, settings_.shape_resolution, options);
     if (!voxels.ok()) return coded(voxels.status(), "VOXELIZE_FAILED");
+    ESP_TRY(keep_voxels(settings_.pbr_voxels_folder, *voxels));
     stage_ = "encode";
     ESP_ASSIGN(const dataset::StructuredLatent latent, encoders_.texture->encode(*voxels));
     if (latent.coords != shape_cells_)
@@ -198,6 +200,15 @@ class Preparation {
     record_.tokens["pbr"] = static_cast<int64_t>(latent.coords.size() / 3);
     ESP_TRY(write_latent("texture", settings_.texture_folder, latent));
     return next();
+  }
+
+  Status keep_voxels(const std::string& folder, const ovoxel::VoxelTable& voxels) {
+    if (folder.empty()) return absl::OkStatus();
+    ovoxel::VxzOptions options;
+    options.threads = settings_.threads;
+    const auto vxz = ovoxel::encode_vxz(voxels, options);
+    if (!vxz.ok()) return coded(vxz.status(), "VOXELIZE_FAILED");
+    return write(absl::StrCat(folder, "/", asset_.sha256, ".vxz"), *vxz);
   }
 
   Status write_latent(const char* stage, const std::string& folder, const dataset::StructuredLatent& latent) {

@@ -33,6 +33,7 @@ struct ObjectSettings {
   int threads = 1;  // inside one object
   // In the dataset.
   std::string latent_folder, occupancy_folder, shape_folder, texture_folder, render_folder;
+  std::string dual_grid_folder, pbr_voxels_folder;  // empty: not kept
 };
 
 // One asset through all stages: import, normalise, voxels, occupancy, latents, views; its files are committed to the

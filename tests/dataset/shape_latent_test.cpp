@@ -10,7 +10,7 @@
 #include "dataset/layout.h"
 #include "dataset/npz.h"
 #include "dataset/reader.h"
-#include "tests/dataset/small_set.h"
+#include "tests/dataset/structured_set.h"
 
 namespace espalier::dataset {
 namespace {
@@ -20,54 +20,21 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::kCells;
+using testing::latent_npz;
 using ::testing::SizeIs;
-using testing::SmallSet;
 
-constexpr int kShapeGrid = 8;  // tier 512 at a quarter of the size
-
-std::string shape_npz(std::vector<uint8_t> coords, int64_t channels = 2, float value = 0.5f) {
-  const auto rows = static_cast<int64_t>(coords.size() / 3);
-  std::vector<float> feats(static_cast<size_t>(rows * channels), value);
-  for (size_t i = 0; i + 1 < feats.size(); ++i) feats[i] = static_cast<float>(i);
-  return *write_npz({{"coords", make_array(std::span<const uint8_t>(coords), {rows, 3})},
-                     {"feats", make_array(std::span<const float>(feats), {rows, channels})}});
-}
-
-class ShapeLatents : public SmallSet {
- protected:
-  ShapeLatents() {
-    manifest_.grid_scale = 0.25;
-    manifest_.folders["shape_latent"] = shape_latent_folder("shape_enc", 512);
-    manifest_.stages["geometry"] = {true, 2, "", TokenSummary{2, 2, 4}, 8192};
-  }
-
-  std::string shape_path(const ObjectRecord& object) const {
-    return manifest_.folders.at("shape_latent") + "/" + object.sha256 + ".npz";
-  }
-
-  ObjectRecord& add_shaped(const std::string& content, const std::string& npz) {
-    ObjectRecord& object = add_object(content);
-    object.stages["geometry"] = "ok";
-    object.tokens["shape"] = 2;
-    add_file(object, shape_path(object), npz);
-    return object;
-  }
-
-  Result<PreparedDataset> opened() {
-    EXPECT_TRUE(write().ok());
-    return PreparedDataset::open(path("set.zip"));
-  }
-};
+class ShapeLatents : public testing::StructuredSet {};
 
 TEST_F(ShapeLatents, AreReadAsTheyWereWritten) {
-  add_shaped("chair", shape_npz({0, 1, 2, 7, 7, 7}));
+  add_shaped("chair", latent_npz({0, 1, 2, 7, 7, 7}));
   const auto data = opened();
   ASSERT_TRUE(data.ok()) << data.status();
   EXPECT_THAT(data->warnings(), IsEmpty());
   const Object& object = data->objects()[0];
   EXPECT_EQ(object.shape_tokens, 2);
   EXPECT_EQ(object.shape_channels, 2);
-  EXPECT_EQ(object.shape_grid, kShapeGrid);
+  EXPECT_EQ(object.shape_grid, kCells);
   EXPECT_EQ(object.ss_channels, 8);
   const auto latent = object.shape_latent();
   ASSERT_TRUE(latent.ok()) << latent.status();
@@ -77,9 +44,9 @@ TEST_F(ShapeLatents, AreReadAsTheyWereWritten) {
 }
 
 TEST_F(ShapeLatents, ABadOneCostsOnlyTheGeometryOfItsObject) {
-  ObjectRecord& chair = add_shaped("chair", shape_npz({0, 0, 0, 0, 0, 0}));
+  ObjectRecord& chair = add_shaped("chair", latent_npz({0, 0, 0, 0, 0, 0}));
   const std::string bad = shape_path(chair);
-  add_shaped("table", shape_npz({0, 0, 0, 0, 0, 1}));
+  add_shaped("table", latent_npz({0, 0, 0, 0, 0, 1}));
   const auto data = opened();
   ASSERT_TRUE(data.ok()) << data.status();
   ASSERT_THAT(data->objects(), SizeIs(2));
@@ -94,9 +61,9 @@ TEST_F(ShapeLatents, ABadOneCostsOnlyTheGeometryOfItsObject) {
 
 TEST_F(ShapeLatents, AloneMakeAnObjectUsable) {
   manifest_.folders.erase("ss_latent");
-  ObjectRecord& chair = add_shaped("chair", shape_npz({1, 2, 3}));
+  ObjectRecord& chair = add_shaped("chair", latent_npz({1, 2, 3}));
   chair.stages.erase("sparse_structure");
-  ObjectRecord& table = add_shaped("table", shape_npz({1, 2, 3}));  // its structure is promised, but not there
+  ObjectRecord& table = add_shaped("table", latent_npz({1, 2, 3}));  // its structure is promised, but not there
   table.status = "partial";
   const auto data = opened();
   ASSERT_TRUE(data.ok()) << data.status();
@@ -110,8 +77,8 @@ TEST_F(ShapeLatents, AloneMakeAnObjectUsable) {
 }
 
 TEST_F(ShapeLatents, OfOtherChannelsThanTheFirstAreNotUsed) {
-  add_shaped("a", shape_npz({1, 2, 3}, 2));
-  add_shaped("b", shape_npz({1, 2, 3}, 3));
+  add_shaped("a", latent_npz({1, 2, 3}, 2));
+  add_shaped("b", latent_npz({1, 2, 3}, 3));
   const auto data = opened();
   ASSERT_TRUE(data.ok()) << data.status();
   ASSERT_THAT(data->objects(), SizeIs(2));
@@ -121,7 +88,7 @@ TEST_F(ShapeLatents, OfOtherChannelsThanTheFirstAreNotUsed) {
 
 TEST_F(ShapeLatents, NeedAResolutionThatDividesIntoCells) {
   manifest_.grid_scale = 0.01;
-  add_shaped("chair", shape_npz({0, 0, 0}));
+  add_shaped("chair", latent_npz({0, 0, 0}));
   const auto data = opened();
   ASSERT_TRUE(data.ok()) << data.status();
   EXPECT_EQ(data->objects()[0].shape_tokens, 0);
@@ -129,7 +96,7 @@ TEST_F(ShapeLatents, NeedAResolutionThatDividesIntoCells) {
 }
 
 TEST_F(ShapeLatents, HaveTheTableTheReferenceFiltersBy) {
-  add_shaped("chair", shape_npz({0, 0, 0, 0, 0, 1}));
+  add_shaped("chair", latent_npz({0, 0, 0, 0, 0, 1}));
   ObjectRecord& dense = add_object("dense");
   dense.status = "partial";
   dense.stages["geometry"] = "too_many_tokens";
@@ -147,7 +114,7 @@ TEST_F(ShapeLatents, AreDescribedInTheManifest) {
   manifest_.encoders["shape"] = {"shape_enc", sha256_hex("weights"), "fp32"};
   manifest_.voxelizer = VoxelizerRecord{"1.2.3"};
   manifest_.normalization["shape"] = {{0.5, -1}, {2, 3}};
-  add_shaped("chair", shape_npz({0, 0, 0, 0, 0, 1}));
+  add_shaped("chair", latent_npz({0, 0, 0, 0, 0, 1}));
   const std::string text = to_json(manifest_);
   const auto read = parse_manifest(text);
   ASSERT_TRUE(read.ok()) << read.status();
@@ -164,7 +131,7 @@ TEST(ShapeLatentFile, IsRefusedUnlessItIsExactlyThat) {
   const std::vector<float> feats = {1, 2, 3, 4};
   const Array good_coords = make_array(std::span(coords), {2, 3}), good_feats = make_array(std::span(feats), {2, 2});
   const auto refusal = [](const std::map<std::string, Array>& arrays, int64_t max_tokens = 10) {
-    return std::string(parse_structured_latent(*write_npz(arrays), kShapeGrid, max_tokens).status().message());
+    return std::string(parse_structured_latent(*write_npz(arrays), kCells, max_tokens).status().message());
   };
   EXPECT_EQ(refusal({{"coords", good_coords}, {"feats", good_feats}}), "");
   EXPECT_THAT(refusal({{"feats", good_feats}}), HasSubstr("no array \"coords\""));
@@ -189,7 +156,7 @@ TEST(ShapeLatentFile, IsRefusedUnlessItIsExactlyThat) {
     EXPECT_THAT(refusal({{"coords", good_coords}, {"feats", make_array(std::span(values), {2, 2})}}),
                 HasSubstr("not finite"));
   }
-  EXPECT_FALSE(parse_structured_latent("not a zip", kShapeGrid, 10).ok());
+  EXPECT_FALSE(parse_structured_latent("not a zip", kCells, 10).ok());
 }
 
 TEST(ShapeGrid, IsASixteenthOfTheTiersVoxels) {

@@ -178,11 +178,13 @@ TEST_F(TextureLatents, AreMissingWithoutAnEncoderForThemOrForTheShape) {
   const std::string glb = box_glb(1, 1, 0.2f);
   ASSERT_TRUE(testing::write_tiny_base(path("plain"), {.texture_encoder = false}).ok());
   ASSERT_TRUE(testing::write_tiny_base(path("shapeless"), {.shape_encoder = false}).ok());
+  config_.keep_voxels = true;  // of what there is
   for (const auto& [base, reason] : {std::pair{"plain", "no_texture_encoder"}, {"shapeless", "no_shape_encoder"}}) {
     config_.base = path(base);
     EXPECT_EQ(prepared("a.glb", glb).texture_tokens, 0);
     EXPECT_EQ(opened().manifest().stages.at("texture").reason, reason);
     EXPECT_FALSE(opened().manifest().folders.contains("pbr_latent"));
+    EXPECT_FALSE(opened().manifest().folders.contains("pbr_voxels"));
   }
 }
 
@@ -201,6 +203,24 @@ TEST_F(TextureLatents, AreReusedWithTheirDatasetByTheSameEncoderOnly) {
   config_.input = path("assets.zip");
   config_.importer = "/nonexistent";  // an object of the work folder would need no import
   EXPECT_EQ(run().status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(TextureLatents, ComeWithTheirVoxelsOnRequest) {
+  config_.keep_voxels = true;
+  const dataset::Object object = prepared("a.glb", *mesh::write_glb(painted_box()));
+  const auto source = *dataset::open_source(config_.output);
+  const auto voxels = [&](const std::string& folder) {
+    auto table = ovoxel::decode_vxz(*source->read(folder + "/" + object.sha256 + ".vxz", 1 << 24));
+    EXPECT_TRUE(table.ok()) << folder << table.status();
+    return *std::move(table);
+  };
+  const ovoxel::VoxelTable grid = voxels("dual_grid_128"), materials = voxels("pbr_voxels_128");
+  EXPECT_EQ(grid.voxels, materials.voxels);
+  EXPECT_NE(grid.attribute("intersected"), nullptr);
+  EXPECT_NE(materials.attribute("roughness"), nullptr);
+  const auto table = *dataset::parse_csv(*source->read("pbr_voxels_128/metadata.csv", 4096));
+  EXPECT_THAT(table.columns, ElementsAre("sha256", "pbr_voxelized", "num_pbr_voxels"));
+  EXPECT_THAT(table.rows, ElementsAre(ElementsAre(object.sha256, "True", std::to_string(materials.voxels.size()))));
 }
 
 TEST_F(TextureLatents, ThatAreNotFiniteCostOnlyTheTexture) {
