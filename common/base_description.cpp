@@ -23,6 +23,8 @@ std::vector<Denoiser> trainable(const json& pipeline) {
       {Denoiser::kSparseStructure, "sparse_structure_flow_model"},
       {Denoiser::kGeometry, "shape_slat_flow_model_512"},
       {Denoiser::kGeometry, "shape_slat_flow_model_1024"},
+      {Denoiser::kTexture, "tex_slat_flow_model_512"},
+      {Denoiser::kTexture, "tex_slat_flow_model_1024"},
   };
   const auto models = "/args/models"_json_pointer;
   std::vector<Denoiser> denoisers;

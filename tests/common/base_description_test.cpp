@@ -40,8 +40,11 @@ TEST_F(DescribeBase, NamesTheDenoisersWhoseNetworksTheBaseHas) {
   EXPECT_THAT(denoisers(R"({"sparse_structure_flow_model": "a", "sparse_structure_decoder": "b"})"),
               ElementsAre(Denoiser::kSparseStructure));
   EXPECT_THAT(denoisers(R"({"shape_slat_flow_model_1024": "a", "shape_slat_flow_model_512": "b",
-                            "sparse_structure_flow_model": "c", "tex_slat_flow_model_512": "d"})"),
+                            "sparse_structure_flow_model": "c", "tex_slat_decoder": "d"})"),
               ElementsAre(Denoiser::kSparseStructure, Denoiser::kGeometry));
+  EXPECT_THAT(denoisers(R"({"shape_slat_flow_model_512": "a", "tex_slat_flow_model_1024": "b",
+                            "tex_slat_flow_model_512": "c"})"),
+              ElementsAre(Denoiser::kGeometry, Denoiser::kTexture));
   EXPECT_THAT(denoisers(R"({"shape_slat_flow_model_1024": "a"})"), ElementsAre(Denoiser::kGeometry));
   for (const char* models : {"3", "[]", "\"x\"", "null"}) EXPECT_THAT(denoisers(models), IsEmpty()) << models;
 }
