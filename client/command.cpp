@@ -102,8 +102,7 @@ int run(int argc, char** argv) {
   add_security(app, command.security);
   app.add_flag("--json", command.json, "Machine-readable output, one JSON object per line");
   for (const auto add : {add_up, add_submit, add_jobs, add_watch, add_logs, add_metrics, add_download, add_delete,
-                         add_estimate, add_billing, add_generate, add_extract, add_retexture, add_admin,
-                         add_fetch_base}) {
+                         add_estimate, add_billing, add_generate, add_extract, add_retexture, add_evaluate, add_render, add_admin, add_fetch_base}) {
     add(app, command);
   }
   try {
@@ -112,8 +111,9 @@ int run(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   configure_log("espalier", LogLevel::kWarning, LogFormat::kText);
-  // `up` starts the coordinator that the others connect to; estimates and downloads of a base need none.
-  const bool alone = app.got_subcommand("up") || app.got_subcommand("estimate") || app.got_subcommand("fetch-base");
+  // `up` starts the coordinator that the others connect to; the rest of these need none.
+  bool alone = false;
+  for (const char* verb : {"up", "estimate", "fetch-base", "eval", "render"}) alone |= app.got_subcommand(verb);
   const Status connected = alone ? absl::OkStatus() : connect(command);
   const Status status = connected.ok() ? command.run() : connected;
   if (status.ok()) return 0;

@@ -42,8 +42,10 @@ void add_delete(CLI::App& app, Command& command);
 void add_estimate(CLI::App& app, Command& command);
 void add_billing(CLI::App& app, Command& command);
 void add_generate(CLI::App& app, Command& command);
+void add_evaluate(CLI::App& app, Command& command);
 void add_extract(CLI::App& app, Command& command);
 void add_retexture(CLI::App& app, Command& command);
+void add_render(CLI::App& app, Command& command);
 void add_admin(CLI::App& app, Command& command);
 void add_fetch_base(CLI::App& app, Command& command);
 
