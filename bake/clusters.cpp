@@ -15,7 +15,7 @@ namespace {
 
 constexpr double kWidestCone = std::numbers::pi / 2;       // half its angle
 constexpr double kLeastSeen = 0.75;                        // of the area, along the mean normal
-constexpr double kAreaCost = 0.1, kRaggednessCost = 5e-3;  // beside the cone's angle in radians
+constexpr double kAreaCost = 0.1, kRaggednessCost = 2e-2;  // beside the cone's angle in radians
 constexpr size_t kPerTask = 16384;
 constexpr uint64_t kNever = UINT64_MAX;
 
