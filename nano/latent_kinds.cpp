@@ -44,13 +44,13 @@ const LatentKind kTexture{
     .vae_scene = random_painted_shape,
     .encoder = {"tex_slat_encoder", "ckpts/tex_enc_next_dc_f16c32_nano_fp16"},
     .decoder = {"tex_slat_decoder", "ckpts/tex_dec_next_dc_f16c32_nano_fp16"},
-    .flows = {{{"tex_slat_flow_model_512", "ckpts/slat_flow_imgshape2tex_dit_512_nano_fp16"},
-               {"tex_slat_flow_model_1024", "ckpts/slat_flow_imgshape2tex_dit_1024_nano_fp16"}}},
+    .flows = {{{"tex_slat_flow_model_512", "ckpts/slat_flow_imgshape2tex_dit_nano_fp16"},
+               {"tex_slat_flow_model_1024", "ckpts/slat_flow_imgshape2tex_dit_nano_fp16"}}},
     .encoder_config = texture_encoder_config,
     .decoder_config = texture_decoder_config,
     .flow_config = texture_flow_config,
     .vae_steps = &Recipe::texture_vae_steps,
-    .flow_steps = {&Recipe::texture_flow_steps, &Recipe::texture_flow_high_steps},
+    .flow_steps = {&Recipe::texture_flow_steps, nullptr},
 };
 
 }  // namespace espalier::nano

@@ -37,7 +37,7 @@ struct LatentKind {
   nlohmann::json (*decoder_config)();
   nlohmann::json (*flow_config)();
   int64_t Recipe::*vae_steps;
-  std::array<int64_t Recipe::*, 2> flow_steps;  // by kTiers
+  std::array<int64_t Recipe::*, 2> flow_steps;  // by kTiers; null: the lower tier's denoiser serves this one, too
 };
 
 extern const LatentKind kShape;

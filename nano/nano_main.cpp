@@ -61,12 +61,7 @@ void add_recipe_options(CLI::App& command, Recipe& recipe) {
   command.add_option("--texture-vae-steps", recipe.texture_vae_steps, "Updates of the texture VAE")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000000));
-  command.add_option("--texture-flow-steps", recipe.texture_flow_steps, "Updates of the lower tier's texture denoiser")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1000000));
-  command
-      .add_option("--texture-flow-high-steps", recipe.texture_flow_high_steps,
-                  "Updates of the higher tier's texture denoiser")
+  command.add_option("--texture-flow-steps", recipe.texture_flow_steps, "Updates of the texture denoiser")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000000));
   command.add_option("--high-objects", recipe.high_objects, "Objects the higher tier is trained on")
@@ -120,7 +115,7 @@ int main(int argc, char** argv) {
   add_step(app, "shape-vae", "Train the shape VAE", recipe, espalier::nano::train_shape_vae, outcome);
   add_step(app, "shape-flow", "Train the shape denoisers", recipe, espalier::nano::train_shape_flows, outcome);
   add_step(app, "texture-vae", "Train the texture VAE", recipe, espalier::nano::train_texture_vae, outcome);
-  add_step(app, "texture-flow", "Train the texture denoisers", recipe, espalier::nano::train_texture_flows, outcome);
+  add_step(app, "texture-flow", "Train the texture denoiser", recipe, espalier::nano::train_texture_flow, outcome);
   add_step(app, "manifest", "Write pipeline.json and espalier.json", recipe, espalier::nano::write_manifest, outcome);
   add_step(app, "report", "Judge the base on held-out objects", recipe, espalier::nano::report_held_out, outcome);
   add_step(app, "report-shapes", "Judge the base's shapes on held-out objects", recipe, espalier::nano::report_shapes,

@@ -15,7 +15,7 @@
 //   train_shape_vae     the VAE of dual grids, on shapes of its own       -> base/ckpts/shape_enc…, shape_dec…
 //   train_shape_flows   the denoisers of dual grids, of both tiers        -> base/ckpts/slat_flow_img2shape…
 //   train_texture_vae   the VAE of materials, on those shapes painted     -> base/ckpts/tex_enc…, tex_dec…
-//   train_texture_flows the denoisers of materials, given the shapes      -> base/ckpts/slat_flow_imgshape2tex…
+//   train_texture_flow  the denoiser of materials, given the shapes       -> base/ckpts/slat_flow_imgshape2tex…
 //   write_manifest      pipeline.json and espalier.json                   -> base
 namespace espalier::nano {
 
@@ -38,7 +38,6 @@ struct Recipe {
   int64_t shape_flow_high_steps = 350;  // of the higher tier's, which goes on from it
   int64_t texture_vae_steps = 1000;
   int64_t texture_flow_steps = 900;
-  int64_t texture_flow_high_steps = 120;
   uint32_t high_objects = 200;  // of those trained on, also rendered and encoded for the higher tier
 };
 
@@ -50,7 +49,7 @@ Status train_ss_flow(const Recipe& recipe);
 Status train_shape_vae(const Recipe& recipe);
 Status train_shape_flows(const Recipe& recipe);
 Status train_texture_vae(const Recipe& recipe);
-Status train_texture_flows(const Recipe& recipe);
+Status train_texture_flow(const Recipe& recipe);
 Status write_manifest(const Recipe& recipe);
 
 // Prints the mean held-out IoU of the base in the folder, by family, beside the baselines.

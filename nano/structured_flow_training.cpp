@@ -207,6 +207,7 @@ Status train_flows(const Recipe& recipe, const LatentKind& kind) {
       nn::SLatFlow::init_parameters(config, at::detail::createCPUGenerator(recipe.seed + kind.seed + kFlowSeed));
   nn::LatentNormalization normalization;
   for (size_t index = 0; index < kTiers.size(); ++index) {  // the higher tier goes on from the lower one
+    if (kind.flow_steps[index] == nullptr) break;
     ESP_ASSIGN(Data data, load_data(recipe, kTiers[index], networks));
     if (normalization.mean.empty()) normalization = latent_statistics(data.latents.trained);
     data.latents.normalization = normalization;
@@ -222,6 +223,6 @@ Status train_flows(const Recipe& recipe, const LatentKind& kind) {
 
 Status train_shape_flows(const Recipe& recipe) { return train_flows(recipe, kShape); }
 
-Status train_texture_flows(const Recipe& recipe) { return train_flows(recipe, kTexture); }
+Status train_texture_flow(const Recipe& recipe) { return train_flows(recipe, kTexture); }
 
 }  // namespace espalier::nano
