@@ -173,7 +173,7 @@ TEST(Bake, ShowsTheVolumeEverywhereOnTheSurface) {
 
 TEST(Bake, GivesTheSameForEveryThreadCount) {
   ovoxel::Shape crowd = ovoxel::sphere(0.4f, 60, 120);
-  crowd.append(ovoxel::soup(300, 2));
+  crowd.append(ovoxel::soup(60, 2));
   const mesh::Surface surface = surface_of(crowd);
   const Painted paint(surface_of(ovoxel::sphere(0.4f)), 32);
   BakeOptions options = small();
