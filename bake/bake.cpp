@@ -237,10 +237,12 @@ Status bake_into(BakedObject& object, mesh::Mesh mesh, const mesh::Surface& refe
 Result<BakedObject> bake(const mesh::Surface& surface, const mesh::Surface& reference, const AttributeVolume& volume,
                          const BakeOptions& options) {
   ESP_TRY(check(options));
+  BakeOptions how = options;
+  if (&surface == &reference) how.snap_to_reference = false;  // every place is its own closest point
   BakedObject out;
-  Steps steps(options, out.report);
-  ESP_ASSIGN(mesh::Mesh mesh, unwrapped(surface, options, steps, out.report));
-  ESP_TRY(bake_into(out, std::move(mesh), reference, volume, options, steps));
+  Steps steps(how, out.report);
+  ESP_ASSIGN(mesh::Mesh mesh, unwrapped(surface, how, steps, out.report));
+  ESP_TRY(bake_into(out, std::move(mesh), reference, volume, how, steps));
   return out;
 }
 
