@@ -47,9 +47,9 @@ nlohmann::json pipeline(const nn::LatentNormalization& shape, const nn::LatentNo
           {"args",
            {{"models", models},
             {"sparse_structure_sampler", sampler(default_sampler())},
-            {"shape_slat_sampler", sampler(default_shape_sampler())},
+            {"shape_slat_sampler", sampler(default_latent_sampler())},
             {"shape_slat_normalization", as_json(shape)},
-            {"tex_slat_sampler", sampler(default_texture_sampler())},
+            {"tex_slat_sampler", sampler(default_latent_sampler())},
             {"tex_slat_normalization", as_json(texture)},
             {"image_cond_model", {{"name", "DinoV3FeatureExtractor"}, {"args", {{"model_name", kImageEncoderFolder}}}}},
             {"default_pipeline_type", "512"}}}};
@@ -83,18 +83,10 @@ infer::SamplerParams default_sampler() {
   return params;
 }
 
-infer::SamplerParams default_shape_sampler() {
+infer::SamplerParams default_latent_sampler() {
   infer::SamplerParams params = default_sampler();
   params.guidance_strength = 3;
   params.rescale_t = 3;
-  return params;
-}
-
-infer::SamplerParams default_texture_sampler() {
-  infer::SamplerParams params = default_shape_sampler();
-  params.guidance_strength = 1;
-  params.guidance_rescale = 0;
-  params.interval_end = 0.9;
   return params;
 }
 

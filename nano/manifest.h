@@ -11,8 +11,7 @@ namespace espalier::nano {
 
 // The sampler settings written into the base's pipeline.json.
 infer::SamplerParams default_sampler();
-infer::SamplerParams default_shape_sampler();
-infer::SamplerParams default_texture_sampler();
+infer::SamplerParams default_latent_sampler();  // of shape and texture
 
 // What the denoisers' training found about the latents of a kind, kept in the work folder for write_manifest().
 Status write_normalization(const std::filesystem::path& work, const LatentKind& kind,
