@@ -87,7 +87,7 @@ TEST_F(ProgramTest, TexturesAShapeAndAGivenMesh) {
                  "--texture-format", "jpeg", "--texture-steps", "2", "--stop-after", "texture", "--preset", "lowpoly"}),
             kExitOk)
       << errors_;
-  EXPECT_THAT(*read_file(path("out.glb")), HasSubstr("image/jpeg"));
+  EXPECT_NE(read_file(path("out.glb"))->find("image/jpeg"), std::string::npos);
   EXPECT_THAT(printed_, HasSubstr("textured"));
 
   ASSERT_TRUE(
@@ -97,7 +97,7 @@ TEST_F(ProgramTest, TexturesAShapeAndAGivenMesh) {
                  path("new.glb"), "--texture-size", "64", "--seed", "3"}),
             kExitOk)
       << errors_;
-  EXPECT_THAT(*read_file(path("new.glb")), HasSubstr("baseColorTexture"));
+  EXPECT_NE(read_file(path("new.glb"))->find("baseColorTexture"), std::string::npos);
   EXPECT_THAT(printed_, HasSubstr("seed 3"));
 
   EXPECT_EQ(run({"retexture", "--base", path("texture"), "--mesh", path("m.obj"), "--image", path("in.png"), "-o",

@@ -59,11 +59,10 @@ TEST(CheckRanges, FindsAllFaultsAtOnce) {
   request.formats = {FileFormat::kGlb, FileFormat::kObj, FileFormat::kGlb};
   std::vector<Fault> faults;
   check_ranges(request, faults);
-  EXPECT_THAT(
-      faults,
-      ElementsAre(Field(&Fault::field, "seed"), Field(&Fault::field, "samples"), Field(&Fault::field, "max_num_tokens"),
-                  Field(&Fault::field, "mesh.decimation_target"), Field(&Fault::field, "adapters[1].scale"),
-                  Field(&Fault::field, "adapters[2].scale"), Field(&Fault::field, "formats[2]")));
+  EXPECT_THAT(faults, ElementsAre(Field(&Fault::field, "seed"), Field(&Fault::field, "samples"),
+                                  Field(&Fault::field, "max_num_tokens"), Field(&Fault::field, "adapters[1].scale"),
+                                  Field(&Fault::field, "adapters[2].scale"),
+                                  Field(&Fault::field, "mesh.decimation_target"), Field(&Fault::field, "formats[2]")));
   const Status status = to_status(faults);
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("samples: 0 is not in 1..8"));
