@@ -8,6 +8,8 @@
 #include <set>
 #include <string>
 
+#include "common/files.h"
+#include "mesh/import.h"
 #include "mesh/normalize.h"
 #include "nano/demo_objects.h"
 #include "nano/solids.h"
@@ -127,6 +129,22 @@ TEST(DemoObjects, AreInSeveralColours) {
     some_metal |= grid->values.select(1, 3).max().item<int>() == 255;
   }
   EXPECT_TRUE(some_metal);
+}
+
+TEST(DemoObjects, KeepTheirMaterialsInTheirFiles) {
+  const auto folder = TempDir::create();
+  ASSERT_TRUE(folder.ok());
+  ASSERT_TRUE(write_demo_assets(folder->path(), 5).ok());
+  const auto objects = demo_objects(5);
+  ASSERT_TRUE(objects.ok()) << objects.status();
+  for (const DemoObject& object : *objects) {
+    const auto read = mesh::import_scene(folder->path() / (object.name + ".glb"));
+    ASSERT_TRUE(read.ok()) << read.status();
+    const auto want = texture_grid(object.scene, 64), got = texture_grid(*read, 64);
+    ASSERT_TRUE(want.ok() && got.ok()) << want.status() << got.status();
+    const at::Tensor a = want->values.to(at::kFloat).mean(0), b = got->values.to(at::kFloat).mean(0);
+    EXPECT_TRUE(at::allclose(a, b, 0, 2)) << object.name << '\n' << a << b;
+  }
 }
 
 TEST(DemoObjects, RefuseCountsOutOfRange) {
