@@ -27,7 +27,7 @@ void add_mesh_options(CLI::App& verb, MeshArguments& arguments) {
 void fill(const MeshArguments& arguments, v1::MeshOptions& mesh) {
   if (arguments.decimation_target) mesh.set_decimation_target(*arguments.decimation_target);
   if (!arguments.fill_holes) mesh.set_fill_holes(false);
-  mesh.set_remesh(arguments.remesh);
+  if (arguments.remesh) mesh.set_remesh(true);
   mesh.set_geometry_only(arguments.geometry_only);
 }
 
