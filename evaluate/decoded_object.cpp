@@ -25,7 +25,7 @@ Result<std::vector<Row>> rows(const Arrays& arrays, const std::string& name, con
     return absl::InvalidArgumentError(absl::StrCat(name, ": is not an array of ", dtype, " of the right shape"));
   }
   std::vector<Row> result(static_cast<size_t>(array.shape[0]));
-  std::memcpy(result.data(), array.bytes.data(), array.bytes.size());
+  if (!result.empty()) std::memcpy(result.data(), array.bytes.data(), array.bytes.size());
   return result;
 }
 

@@ -68,6 +68,7 @@ class Reader {
   template <class T>
   std::vector<T> array(uint64_t limit) {
     std::vector<T> out(count(limit, sizeof(T)));
+    if (out.empty()) return out;  // without data, which memcpy must not be given
     std::memcpy(out.data(), rest_.data(), out.size() * sizeof(T));
     rest_.remove_prefix(out.size() * sizeof(T));
     return out;

@@ -12,6 +12,7 @@
 #include "dataset/writer.h"
 #include "evaluate/items.h"
 #include "evaluate/report.h"
+#include "image/codec.h"
 #include "tests/infer_support/tiny_base.h"
 
 namespace espalier::evaluate {
@@ -20,11 +21,24 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kCells = 4, kChannels = 8;  // of the tiny base's latents at tier 512
+constexpr int kViewSide = 40;
 
 template <class T>
 T check(Result<T> result) {
   EXPECT_TRUE(result.ok()) << result.status();
   return *std::move(result);
+}
+
+// A red square on transparent ground.
+std::string view_png() {
+  image::Image picture{kViewSide, kViewSide, 4, std::vector<uint8_t>(kViewSide * kViewSide * 4)};
+  for (int y = 8; y < 32; ++y) {
+    for (int x = 8; x < 32; ++x) {
+      picture.at(x, y)[0] = 200;
+      picture.at(x, y)[3] = 255;
+    }
+  }
+  return check(image::encode_png(picture));
 }
 
 // A tiny base, an adapter for each of its denoisers, and a dataset of random objects.
@@ -42,6 +56,7 @@ class Evaluate : public testing::Test {
     manifest_.grid_scale = 1.0 / 8;
     manifest_.ss_resolution = 8;
     manifest_.render.views = 2;
+    manifest_.render.size = kViewSide;
     manifest_.folders = {{"ss_latent", "ss_latents/enc_8"},
                          {"ss_occupancy", dataset::ss_occupancy_folder(8)},
                          {"shape_latent", dataset::shape_latent_folder("enc", 512)},
@@ -66,7 +81,7 @@ class Evaluate : public testing::Test {
       add_file(object, folder, {{"coords", dataset::make_array(cells, {3, 3})}, {"feats", features(name)}});
     }
     for (int view = 0; view < 2; ++view) {
-      add_file(object, "renders_cond/" + object.sha256 + "/" + dataset::view_name(view), infer::picture());
+      add_file(object, "renders_cond/" + object.sha256 + "/" + dataset::view_name(view), view_png());
     }
     manifest_.objects.push_back(object);
   }

@@ -45,14 +45,23 @@ TEST(SurfaceAgreement, NothingMadeAgreesWithNothing) {
   EXPECT_EQ(surface_agreement(square(0), {}).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST(SurfaceAgreement, ComparesNormalsWhicheverWayTheyPoint) {
+  mesh::Surface turned = square(0), tilted = square(0);
+  for (mesh::Triangle& t : turned.triangles) std::swap(t[1], t[2]);
+  for (mesh::Vec3& p : tilted.positions) p[2] = p[0];  // by 45 degrees
+  EXPECT_NEAR(surface_agreement(turned, square(0))->normal_consistency, 1, 1e-9);
+  EXPECT_NEAR(surface_agreement(tilted, square(0))->normal_consistency, std::sqrt(0.5), 1e-6);
+}
+
 TEST(SurfaceSamples, FallOnTrianglesByTheirArea) {
   mesh::Surface surface = square(0);
   surface.positions.insert(surface.positions.end(), {{0, 0, 1}, {1, 0, 1}, {0, 2, 1}});  // area 1, as the square's
   surface.triangles.push_back({4, 5, 6});
-  const auto points = surface_samples(surface, 2000, PhiloxStream(3));
-  ASSERT_TRUE(points.ok());
+  const auto samples = surface_samples(surface, 2000, PhiloxStream(3));
+  ASSERT_TRUE(samples.ok());
   int above = 0;
-  for (const mesh::Vec3& p : *points) {
+  for (const auto& [p, triangle] : *samples) {
+    EXPECT_EQ(triangle, p[2] == 0 ? (p[0] > p[1] ? 0u : 1u) : 2u);
     if (p[2] == 0) {
       EXPECT_LE(std::max(std::abs(p[0]), std::abs(p[1])), 0.5f);
       continue;

@@ -22,7 +22,9 @@ TEST(Text, StaysWithinItsWidthAndHeight) {
       for (int x = 0; x < picture.width; ++x) {
         const bool inside =
             x >= 10 && x < 10 + text_width("gyroid, 42%", scale) && y >= 5 && y < 5 + text_height(scale);
-        if (!inside) EXPECT_EQ(*picture.at(x, y), 0) << x << ", " << y;
+        if (!inside) {
+          EXPECT_EQ(*picture.at(x, y), 0) << x << ", " << y;
+        }
       }
     }
   }
