@@ -38,17 +38,18 @@ TEST_F(DenoisersTest, TrainInParallelAndActTogether) {
   const ExtraWorker extra("denoisers-worker");
   const std::string dataset = reference_job()["preparation"]["dataset_id"];
   const std::string id =
-      json::parse(installation().espalier_json(submit(dataset, {}, "geometry,sparse_structure")))["job_id"];
+      json::parse(installation().espalier_json(submit(dataset, {}, "geometry,sparse_structure,texture")))["job_id"];
   EXPECT_TRUE(run_together(id));
   const json job = finish(id);
   ASSERT_EQ(job["state"], "JOB_STATE_SUCCEEDED") << job.dump(1);
   EXPECT_EQ(job["denoisers"][0]["denoiser"], "DENOISER_GEOMETRY") << "adapters come in the order of the request";
   EXPECT_EQ(job["denoisers"][1]["denoiser"], "DENOISER_SPARSE_STRUCTURE");
+  EXPECT_EQ(job["denoisers"][2]["denoiser"], "DENOISER_TEXTURE");
   EXPECT_EQ(job["cost"]["total_nanos"], job["estimate"]["total_nanos"]);
-  EXPECT_EQ(adapter_digest(id, "both"), adapter_digest(reference_job()["job_id"], "reference"))
+  EXPECT_EQ(adapter_digest(id, "all"), adapter_digest(reference_job()["job_id"], "reference"))
       << "another stage of the job changes nothing";
 
-  const auto folder = installation().folder() / "both";
+  const auto folder = installation().folder() / "all";
   const std::string image = reference_picture().string();
   const auto generate = [&](const std::string& name, const std::vector<std::string>& adapters) {
     const std::string output = (folder / name).string();
@@ -64,6 +65,7 @@ TEST_F(DenoisersTest, TrainInParallelAndActTogether) {
   const auto both = generate("both.glb", {"sparse_structure", "geometry"});
   EXPECT_NE(structure, both) << "the geometry adapter changes nothing";
   EXPECT_NE(generate("geometry.glb", {"geometry"}), both) << "the structure adapter changes nothing";
+  EXPECT_NE(generate("all.glb", {"sparse_structure", "geometry", "texture"}), both) << "the texture adapter does not act";
 }
 
 }  // namespace

@@ -157,14 +157,14 @@ TEST_F(Evaluate, JudgesTheBaseAndItsAdapters) {
 TEST_F(Evaluate, GivesTheBaseItselfAtScaleZero) {
   add("a", "train");
   EvaluationConfig config = this->config();
-  config.adapters = {path("sparse_structure.safetensors")};
+  config.adapters = {path("texture.safetensors")};
   config.scale = 0;
   const EvaluationReport off = check(evaluate(config));
-  EXPECT_EQ(off.candidates[0].mean.shape->chamfer, off.candidates[1].mean.shape->chamfer);
+  EXPECT_EQ(off.candidates[0].mean.color->psnr, off.candidates[1].mean.color->psnr);
   config.scale = 2;
   const EvaluationReport on = check(evaluate(config));
-  EXPECT_EQ(on.candidates[0].mean.shape->chamfer, off.candidates[0].mean.shape->chamfer);
-  EXPECT_NE(on.candidates[0].mean.shape->chamfer, on.candidates[1].mean.shape->chamfer);
+  EXPECT_EQ(on.candidates[0].mean.color->psnr, off.candidates[0].mean.color->psnr);
+  EXPECT_NE(on.candidates[0].mean.color->psnr, on.candidates[1].mean.color->psnr);
 }
 
 TEST_F(Evaluate, PrefersObjectsThatWereHeldOut) {
