@@ -26,7 +26,9 @@ std::vector<FieldFault> faults_of(const std::function<void(v1::SubmitJobRequest&
   v1::SubmitJobRequest request = good_request();
   change(request);
   *request.mutable_spec() = with_defaults(request.spec());
-  return validate_submit(request, BaseConfig());
+  BaseConfig base;
+  base.denoisers = {"sparse_structure", "geometry"};
+  return validate_submit(request, base);
 }
 
 TEST(JobValidator, AcceptsEveryEndOfEveryRange) {

@@ -3,11 +3,14 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <atomic>
 #include <chrono>
 #include <fstream>
 #include <thread>
 
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "common/files.h"
 #include "process/child.h"
 
 namespace espalier::e2e {
@@ -77,18 +80,26 @@ Installation::~Installation() = default;
 Output Installation::espalier(std::vector<std::string> arguments,
                               const std::function<void(const std::string&)>& on_line) const {
   arguments.insert(arguments.begin(), "espalier");
-  return run_program(
-      arguments,
-      {"ESPALIER_COORDINATOR=" + services_->coordinator(), "ESPALIER_INFERENCE=" + services_->inference(),
-       "ESPALIER_KEY_FILE=" + services_->key_file().string()},
-      on_line);
+  return run_program(arguments, environment(), on_line);
+}
+
+std::vector<std::string> Installation::environment() const {
+  return {"ESPALIER_COORDINATOR=" + services_->coordinator(), "ESPALIER_INFERENCE=" + services_->inference(),
+          "ESPALIER_KEY_FILE=" + services_->key_file().string()};
 }
 
 std::string Installation::espalier_json(std::vector<std::string> arguments) const {
+  // Through a file: a child's lines are cut at 4096 bytes, and a job may be longer.
+  static std::atomic<int> calls{0};
+  const std::string file = (folder() / ("output-" + std::to_string(++calls))).string();
+  arguments.insert(arguments.begin(),
+                   {"/bin/sh", "-c", "exec \"$@\" > " + file, "sh", (kPrograms / "espalier").string()});
   arguments.push_back("--json");
-  const auto output = espalier(std::move(arguments));
-  EXPECT_EQ(output.code, 0) << output.text();
-  return output.lines.empty() ? "{}" : output.lines.back();
+  const auto output = run_program(arguments, environment());
+  const std::string text = read_file(file).value_or("");
+  EXPECT_EQ(output.code, 0) << output.text() << text;
+  const std::vector<std::string> lines = absl::StrSplit(text, '\n', absl::SkipEmpty());
+  return lines.empty() ? "{}" : lines.back();
 }
 
 bool Installation::kill_program(const std::string& name) const {

@@ -47,6 +47,8 @@ class Installation {
   pid_t find_program(const std::string& name, const std::string& argument) const;
 
  private:
+  std::vector<std::string> environment() const;
+
   TempDir folder_;
   std::unique_ptr<client::Services> services_;
 };
