@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "render/bvh.h"
@@ -48,6 +49,43 @@ void store(const ColoredSurface& object, const render::Hit& hit, uint8_t* pixel)
   pixel[3] = 255;
 }
 
+// Makes pictures of one object, which outlives it.
+class ColorViewer {
+ public:
+  static Result<ColorViewer> make(const ColoredSurface& object) {
+    ESP_TRY(mesh::validate(object.surface));
+    if (object.colors.size() != object.surface.positions.size()) {
+      return absl::InvalidArgumentError("colors: must be one per vertex");
+    }
+    ColorViewer viewer(object);
+    if (object.surface.triangles.empty()) return viewer;
+    std::vector<V3> positions;
+    for (const mesh::Vec3& p : object.surface.positions) positions.push_back(V3(p));
+    ESP_ASSIGN(viewer.bvh_, render::Bvh::make(positions, object.surface.triangles));
+    return viewer;
+  }
+
+  image::Image view(const render::Camera& camera, int size) const {
+    image::Image picture{size, size, 4, std::vector<uint8_t>(static_cast<size_t>(size) * size * 4)};
+    if (!bvh_) return picture;
+    const Rays rays(camera, size);
+    const V3 origin = rays.origin();
+    for (int y = 0; y < size; ++y) {
+      for (int x = 0; x < size; ++x) {
+        render::Hit hit{};
+        if (bvh_->intersect(origin, rays.direction(x, y), 1e30f, hit)) store(*object_, hit, picture.at(x, y));
+      }
+    }
+    return picture;
+  }
+
+ private:
+  explicit ColorViewer(const ColoredSurface& object) : object_(&object) {}
+
+  const ColoredSurface* object_;
+  std::optional<render::Bvh> bvh_;  // none without triangles
+};
+
 // Squared differences of pixels' channels.
 struct Errors {
   double sum = 0;
@@ -84,32 +122,18 @@ std::vector<render::Camera> color_cameras() {
 
 Result<image::Image> color_view(const ColoredSurface& object, const render::Camera& camera, int size) {
   if (size < 1 || size > 4096) return absl::InvalidArgumentError(absl::StrCat("size: ", size, " is outside 1 .. 4096"));
-  ESP_TRY(mesh::validate(object.surface));
-  if (object.colors.size() != object.surface.positions.size()) {
-    return absl::InvalidArgumentError("colors: must be one per vertex");
-  }
-  image::Image picture{size, size, 4, std::vector<uint8_t>(static_cast<size_t>(size) * size * 4)};
-  if (object.surface.triangles.empty()) return picture;
-  std::vector<V3> positions;
-  for (const mesh::Vec3& p : object.surface.positions) positions.push_back(V3(p));
-  ESP_ASSIGN(const render::Bvh bvh, render::Bvh::make(positions, object.surface.triangles));
-  const Rays rays(camera, size);
-  const V3 origin = rays.origin();
-  for (int y = 0; y < size; ++y) {
-    for (int x = 0; x < size; ++x) {
-      render::Hit hit{};
-      if (bvh.intersect(origin, rays.direction(x, y), 1e30f, hit)) store(object, hit, picture.at(x, y));
-    }
-  }
-  return picture;
+  ESP_ASSIGN(const ColorViewer viewer, ColorViewer::make(object));
+  return viewer.view(camera, size);
 }
 
 Result<ColorAgreement> color_agreement(const ColoredSurface& got, const ColoredSurface& want) {
   if (want.surface.triangles.empty()) return absl::InvalidArgumentError("the surface to compare with has no triangles");
+  ESP_ASSIGN(const ColorViewer got_viewer, ColorViewer::make(got));
+  ESP_ASSIGN(const ColorViewer want_viewer, ColorViewer::make(want));
   Errors either, both;
   for (const render::Camera& camera : color_cameras()) {
-    ESP_ASSIGN(const image::Image seen, color_view(got, camera, kColorPixels));
-    ESP_ASSIGN(const image::Image wanted, color_view(want, camera, kColorPixels));
+    const image::Image seen = got_viewer.view(camera, kColorPixels);
+    const image::Image wanted = want_viewer.view(camera, kColorPixels);
     for (size_t i = 0; i < seen.pixels.size(); i += 4) {
       const uint8_t *a = seen.pixels.data() + i, *b = wanted.pixels.data() + i;
       if (a[3] != 0 || b[3] != 0) either.add(a, b);

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "evaluate/report.h"
+#include "image/flatten.h"
 #include "image/resample.h"
 #include "image/text.h"
 
@@ -48,19 +49,14 @@ class Sheet {
     write(x, y + side_ + kGap / 2, tile.caption);
     if (tile.picture.pixels.empty()) return absl::OkStatus();
     ESP_ASSIGN(const image::Image fitted, image::resize(tile.picture, side_, side_, image::Filter::kLanczos));
-    for (int v = 0; v < side_; ++v) {
-      for (int u = 0; u < side_; ++u) put(fitted.at(u, v), fitted.channels, sheet_.at(x + u, y + v));
-    }
+    const image::Image opaque = image::flattened(fitted, 255);
+    for (int v = 0; v < side_; ++v) std::copy_n(opaque.at(0, v), side_ * 3, sheet_.at(x, y + v));
     return absl::OkStatus();
   }
 
   image::Image take() { return std::move(sheet_); }
 
  private:
-  static void put(const uint8_t* from, int channels, uint8_t* to) {
-    const int alpha = channels == 4 ? from[3] : 255;
-    for (int c = 0; c < 3; ++c) to[c] = static_cast<uint8_t>((from[c] * alpha + 255 * (255 - alpha) + 127) / 255);
-  }
   void write(int x, int y, const std::string& text) {
     image::draw_text(sheet_, x, y, image::shortened(text, kTextScale, side_), kTextScale, kInk);
   }

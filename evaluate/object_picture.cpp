@@ -1,7 +1,9 @@
 #include "evaluate/object_picture.h"
 
-#include <cmath>
+#include <algorithm>
 
+#include "image/flatten.h"
+#include "image/transfer.h"
 #include "render/scene_view.h"
 
 namespace espalier::evaluate {
@@ -9,10 +11,7 @@ namespace {
 
 constexpr int kSamples = 16;
 
-float to_linear(float s) {
-  s = std::min(std::max(s, 0.0f), 1.0f);
-  return s <= 0.04045f ? s / 12.92f : std::pow((s + 0.055f) / 1.055f, 2.4f);
-}
+float to_linear(float s) { return image::srgb_to_linear(std::clamp(s, 0.0f, 1.0f)); }
 
 mesh::Scene scene_of(const ColoredSurface& object) {
   mesh::Scene scene;
@@ -35,17 +34,6 @@ render::Lighting lighting() {
   return result;
 }
 
-image::Image on_white(const image::Image& rgba) {
-  image::Image rgb{rgba.width, rgba.height, 3, {}};
-  for (size_t i = 0; i < rgba.pixels.size(); i += 4) {
-    for (size_t c = 0; c < 3; ++c) {
-      const int alpha = rgba.pixels[i + 3];
-      rgb.pixels.push_back(static_cast<uint8_t>((rgba.pixels[i + c] * alpha + 255 * (255 - alpha) + 127) / 255));
-    }
-  }
-  return rgb;
-}
-
 }  // namespace
 
 Result<image::Image> object_picture(const ColoredSurface& object, int size) {
@@ -57,7 +45,7 @@ Result<image::Image> object_picture(const ColoredSurface& object, int size) {
   options.size = size;
   options.samples = kSamples;
   ESP_ASSIGN(const image::Image rgba, tracer.render(color_cameras().front(), lighting(), options));
-  return on_white(rgba);
+  return image::flattened(rgba, 255);
 }
 
 }  // namespace espalier::evaluate

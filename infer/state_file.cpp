@@ -4,6 +4,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "infer/latent_cells.h"
 #include "nn/io/safetensors.h"
 
 namespace espalier::infer {
@@ -14,8 +15,6 @@ using nn::SparseTensor;
 constexpr const char* kVersionKey = "espalier.state";
 constexpr const char* kVoxelsKey = "espalier.voxels";
 constexpr const char* kVersion = "1";
-constexpr int kCellVoxels = 16;     // per side of a latent cell
-constexpr int kLargestGrid = 2048;  // voxels per side (ovoxel/grid.h)
 
 // Where the digest of a decoder stands in the header.
 struct DecoderKey {
@@ -69,7 +68,7 @@ Result<at::Tensor> read_cells(const nn::SafetensorsFile& file, int64_t voxels, i
     return damaged("coords");
   }
   const at::Tensor cells = at::constant_pad_nd(coords, {1, 0});
-  if (std::get<0>(at::_unique2(nn::cell_keys(cells))).size(0) != cells.size(0)) return damaged("a cell stands twice");
+  if (has_repeated_cell(cells)) return damaged("a cell stands twice");
   return cells;
 }
 

@@ -5,12 +5,10 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "infer/latent_cells.h"
 
 namespace espalier::infer {
 namespace {
-
-constexpr int kCellVoxels = 16;     // per side of a latent cell
-constexpr int kLargestGrid = 2048;  // voxels per side (ovoxel/grid.h)
 
 Result<at::Tensor> cells_of(const StoredLatents& stored) {
   if (stored.cells_per_side < 1 || stored.cells_per_side > kLargestGrid / kCellVoxels) {
@@ -24,9 +22,7 @@ Result<at::Tensor> cells_of(const StoredLatents& stored) {
     std::copy(cell.begin(), cell.end(), to + 1);
     to += 4;
   }
-  if (std::get<0>(at::_unique2(nn::cell_keys(cells))).size(0) != cells.size(0)) {
-    return absl::InvalidArgumentError("cells: one stands twice");
-  }
+  if (has_repeated_cell(cells)) return absl::InvalidArgumentError("cells: one stands twice");
   return cells;
 }
 

@@ -88,8 +88,6 @@ void transform_mesh(const Transform& map, Mesh& mesh);
 // Gives every mesh's vertices point ids by exact position; `with_normals` also keeps different normals apart.
 void weld_points(Mesh& mesh, bool with_normals);
 
-float srgb_to_linear(float value);
-
 // Next number of a text, after blanks; false at its end or on anything else. Locale-independent.
 bool parse_number(std::string_view& text, double& value);
 bool parse_integer(std::string_view& text, int64_t& value);

@@ -2,6 +2,7 @@
 #include <unordered_map>
 
 #include "absl/strings/str_cat.h"
+#include "image/transfer.h"
 #include "mesh/import_internal.h"
 #include "mesh/mtl.h"
 
@@ -87,7 +88,7 @@ Status ObjReader::vertex(std::string_view rest) {
   if (!colors_.empty() || colored) {
     colors_.push_back({1, 1, 1, 1});
     if (colored) {
-      for (int a = 0; a < 3; ++a) colors_.back()[a] = srgb_to_linear(color[a]);
+      for (int a = 0; a < 3; ++a) colors_.back()[a] = image::srgb_to_linear(color[a]);
     }
   }
   return absl::OkStatus();

@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "image/transfer.h"
 #include "mesh/import_internal.h"
 
 namespace espalier::mesh::internal {
@@ -252,7 +253,9 @@ void store_vertex(const std::array<double, 12>& v, bool normals, bool uvs, bool 
   mesh.positions.push_back({f(0), f(1), f(2)});
   if (normals) mesh.normals.push_back({f(3), f(4), f(5)});
   if (uvs) mesh.uvs.push_back({f(6), 1 - f(7)});  // the file's v grows upwards
-  if (colors) mesh.colors.push_back({srgb_to_linear(f(8)), srgb_to_linear(f(9)), srgb_to_linear(f(10)), f(11)});
+  if (colors)
+    mesh.colors.push_back(
+        {image::srgb_to_linear(f(8)), image::srgb_to_linear(f(9)), image::srgb_to_linear(f(10)), f(11)});
 }
 
 Status read_vertices(Cursor& cursor, const Element& element, const ImportLimits& limits, Mesh& mesh) {

@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "absl/strings/str_cat.h"
+#include "image/flatten.h"
 #include "image/text.h"
 #include "mesh/normalize.h"
 
@@ -45,18 +46,6 @@ Lighting lighting_of(const Camera& camera) {
   return {{light}, 0.7f};
 }
 
-image::Image on_ground(const image::Image& rgba) {
-  image::Image out{rgba.width, rgba.height, 3, {}};
-  out.pixels.reserve(rgba.pixels.size() / 4 * 3);
-  for (size_t i = 0; i < rgba.pixels.size(); i += 4) {
-    const int alpha = rgba.pixels[i + 3];
-    for (size_t c = 0; c < 3; ++c) {
-      out.pixels.push_back(static_cast<uint8_t>((rgba.pixels[i + c] * alpha + kGround * (255 - alpha) + 127) / 255));
-    }
-  }
-  return out;
-}
-
 void paste(const image::Image& from, int x, int y, image::Image& to) {
   for (int row = 0; row < from.height; ++row) std::copy_n(from.at(0, row), from.width * 3, to.at(x, y + row));
 }
@@ -76,7 +65,7 @@ Result<std::vector<image::Image>> render_preview(mesh::Scene scene, const Previe
     const Camera camera{kFirstYaw + 2 * std::numbers::pi * view / options.views, kPitch, distance, kFieldOfView};
     const ViewOptions how{options.size, options.samples, static_cast<uint64_t>(view), options.threads, false};
     ESP_ASSIGN(const image::Image rgba, tracer.render(camera, lighting_of(camera), how));
-    out.push_back(on_ground(rgba));
+    out.push_back(image::flattened(rgba, kGround));
   }
   return out;
 }

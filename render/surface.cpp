@@ -1,5 +1,7 @@
 #include "render/surface.h"
 
+#include "image/transfer.h"
+
 namespace espalier::render {
 namespace {
 
@@ -52,13 +54,12 @@ class Lookup {
   float right_ = 0, down_ = 0;
 };
 
-float to_linear(float s) { return s <= 0.04045f ? s / 12.92f : std::pow((s + 0.055f) / 1.055f, 2.4f); }
-
 float lookup(const Geometry& g, const mesh::Texture& t, TexturePoint at) { return Lookup(g, t, at).channel(t.channel); }
 
 V3 lookup_color(const Geometry& g, const mesh::Texture& t, TexturePoint at) {
   const Lookup texel(g, t, at);
-  return {to_linear(texel.channel(0)), to_linear(texel.channel(1)), to_linear(texel.channel(2))};
+  return {image::srgb_to_linear(texel.channel(0)), image::srgb_to_linear(texel.channel(1)),
+          image::srgb_to_linear(texel.channel(2))};
 }
 
 struct Weights {
