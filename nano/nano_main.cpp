@@ -1,4 +1,4 @@
-// espalier-nano: makes the nano base, writes the demo's assets, and judges adapters trained on the base.
+// espalier-nano: makes the nano base and writes the demo's assets.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
@@ -6,14 +6,12 @@
 #include "common/events.h"
 #include "common/heap.h"
 #include "common/log.h"
-#include "nano/adapter_evaluation.h"
 #include "nano/demo_objects.h"
 #include "nano/recipe.h"
 
 namespace {
 
 using espalier::Status;
-using espalier::nano::EvaluationConfig;
 using espalier::nano::Recipe;
 
 void add_recipe_options(CLI::App& command, Recipe& recipe) {
@@ -77,35 +75,15 @@ void add_step(CLI::App& app, const char* name, const char* description, Recipe& 
   command->callback([&recipe, step, &outcome] { outcome = step(recipe); });
 }
 
-void add_evaluate(CLI::App& app, EvaluationConfig& config, bool& json, Status& outcome) {
-  CLI::App* command = app.add_subcommand("evaluate", "Judge a base and adapters on a prepared dataset");
-  command->add_option("--dataset", config.dataset, "Prepared dataset, zip or folder")->required();
-  command->add_option("--base", config.base, "Base model folder")->required();
-  command->add_option("--adapter", config.adapters, "Adapter file; may be repeated");
-  command->add_option("--scale", config.scale, "Strength of the adapters, 0 to 2")->capture_default_str();
-  command->add_option("--view", config.view, "View given as the picture")->capture_default_str();
-  command->add_option("--seeds", config.seeds, "Noise seeds to average over")->capture_default_str();
-  command->add_flag("--json", json, "Print JSON");
-  command->callback([&config, &json, &outcome] {
-    const auto report = espalier::nano::evaluate(config);
-    outcome = report.status();
-    if (!report.ok()) return;
-    const std::string text = json ? espalier::nano::to_json(*report) : espalier::nano::to_table(*report);
-    std::fputs(text.c_str(), stdout);
-  });
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);  // reports take minutes: a line is shown when it is known
   espalier::keep_freed_memory();
   espalier::configure_log("nano", espalier::LogLevel::kInfo, espalier::LogFormat::kText);
-  CLI::App app{"Makes the nano base, writes the demo's assets, and judges adapters."};
+  CLI::App app{"Makes the nano base and writes the demo's assets."};
   app.require_subcommand(1);
   Recipe recipe;
-  EvaluationConfig evaluation;
-  bool json = false;
   Status outcome;
 
   add_step(app, "corpus", "Make objects and render their views", recipe, espalier::nano::make_corpus, outcome);
@@ -122,7 +100,6 @@ int main(int argc, char** argv) {
            outcome);
   add_step(app, "report-textures", "Judge the base's textures on held-out objects, as JSON", recipe,
            espalier::nano::report_textures, outcome);
-  add_evaluate(app, evaluation, json, outcome);
 
   std::string assets;
   int count = 6;

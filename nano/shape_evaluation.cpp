@@ -86,10 +86,10 @@ GridAgreement grid_agreement(const infer::DecodedShape& got, const infer::Decode
   return result;
 }
 
-Result<SurfaceAgreement> mesh_agreement(const infer::DecodedShape& got, const infer::DecodedShape& want) {
+Result<evaluate::SurfaceAgreement> mesh_agreement(const infer::DecodedShape& got, const infer::DecodedShape& want) {
   ESP_ASSIGN(const mesh::Surface made, extracted(got));
   ESP_ASSIGN(const mesh::Surface wanted, extracted(want));
-  return surface_agreement(made, wanted);
+  return evaluate::surface_agreement(made, wanted);
 }
 
 }  // namespace espalier::nano

@@ -1,9 +1,9 @@
 #pragma once
 
 #include "common/status.h"
+#include "evaluate/surface_agreement.h"
 #include "infer/shape.h"
 #include "mesh/surface.h"
-#include "nano/surface_agreement.h"
 #include "nano/voxel_grids.h"
 #include "nn/networks/sc_vae.h"
 
@@ -26,7 +26,7 @@ struct GridAgreement {
 // Both of the same resolution, with at least one voxel.
 GridAgreement grid_agreement(const infer::DecodedShape& got, const infer::DecodedShape& want);
 
-// Of the extracted meshes in [-0.5, 0.5]^3. Errors as ovoxel::dual_mesh() and surface_agreement().
-Result<SurfaceAgreement> mesh_agreement(const infer::DecodedShape& got, const infer::DecodedShape& want);
+// Of the extracted meshes in [-0.5, 0.5]^3. Errors as ovoxel::dual_mesh() and evaluate::surface_agreement().
+Result<evaluate::SurfaceAgreement> mesh_agreement(const infer::DecodedShape& got, const infer::DecodedShape& want);
 
 }  // namespace espalier::nano

@@ -13,8 +13,7 @@ constexpr int64_t kMostTokens = 1 << 20;  // out of reach of the bases judged he
 
 Result<infer::DecodedShape> generated_shape(const infer::Networks& networks, const infer::SamplerParams& params,
                                             const infer::Pipeline& pipeline, const at::Tensor& cells,
-                                            const std::map<int, at::Tensor>& conditions,
-                                            const infer::RequestAdapters& adapters, uint64_t seed) {
+                                            const std::map<int, at::Tensor>& conditions, uint64_t seed) {
   const at::NoGradGuard no_grad;
   infer::ShapeSettings settings;
   settings.pipeline = pipeline;
@@ -25,7 +24,7 @@ Result<infer::DecodedShape> generated_shape(const infer::Networks& networks, con
   settings.normalization = networks.base().shape_slat_normalization();
   const infer::ShapeNetworks of_shape{[&](int tier) { return networks.shape_flow(tier).get(); },
                                       [&] { return networks.shape_decoder.get(); }};
-  ESP_ASSIGN(const infer::ShapeLatent latent, infer::sample_shape(of_shape, settings, cells, conditions, adapters,
+  ESP_ASSIGN(const infer::ShapeLatent latent, infer::sample_shape(of_shape, settings, cells, conditions, {},
                                                                   infer::seeded_noise(seed), infer::StageHooks{}));
   ESP_ASSIGN(const auto decoder, networks.shape_decoder.get());
   return infer::decode_shape(*decoder, latent, 0);

@@ -104,11 +104,11 @@ std::map<int, at::Tensor> of_object(const std::map<int, at::Tensor>& tokens, int
 // Prints the mean agreement of answers with the judged objects; no answer counts as nothing made.
 Status print_agreement(const std::string& name, const Judged& judged,
                        const std::function<Result<infer::DecodedShape>(size_t)>& answer) {
-  SurfaceAgreement mean{0, 0};
+  evaluate::SurfaceAgreement mean{0, 0, 0};
   GridAgreement grid;
   for (size_t i = 0; i < judged.wanted.size(); ++i) {
     const auto got = answer(i);
-    SurfaceAgreement one;
+    evaluate::SurfaceAgreement one;
     if (got.ok()) {
       ESP_ASSIGN(one, mesh_agreement(*got, judged.wanted[i]));
       const GridAgreement voxels = grid_agreement(*got, judged.wanted[i]);
@@ -134,7 +134,7 @@ Status report_tier(const Tier& tier, const Model& model, const Judged& judged) {
              stdout);
   const auto generate = [&](const char* pipeline, const at::Tensor& cells, size_t i) {
     return generated_shape(*model.networks, model.shape_sampler, *infer::find_pipeline(pipeline), cells,
-                           of_object(judged.tokens, static_cast<int64_t>(i)), {}, /*seed=*/i);
+                           of_object(judged.tokens, static_cast<int64_t>(i)), /*seed=*/i);
   };
   ESP_TRY(print_agreement("encoded and decoded", judged, [&](size_t i) {
     return reconstructed(*model.shape_encoder, *model.shape_decoder, judged.grids[i], tier.voxels);
