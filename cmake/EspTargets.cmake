@@ -40,10 +40,11 @@ function(esp_add_program name)
   endif()
 endfunction()
 
-# esp_add_test(NAME [TORCH] FOLDER dir LIBS ... [LABELS ...] [TIMEOUT s])
-# Builds every *_test.cpp of tests/FOLDER into one program, registered as one ctest entry.
+# esp_add_test(NAME [TORCH] FOLDER dir LIBS ... [LABELS ...] [TIMEOUT s] [SHARDS n])
+# Builds every *_test.cpp of tests/FOLDER into one program, registered as one ctest entry, or as n entries with a part
+# of the tests each, which run beside each other. The longest (by TIMEOUT) begin first. Results: test-results/ENTRY.xml.
 function(esp_add_test name)
-  cmake_parse_arguments(ARG "TORCH" "FOLDER;TIMEOUT" "LIBS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "TORCH" "FOLDER;TIMEOUT;SHARDS" "LIBS;LABELS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${ARG_FOLDER}/*.cpp)
   if(NOT sources)
     return()
@@ -61,8 +62,18 @@ function(esp_add_test name)
   if(ARG_TORCH)
     esp_use_torch(${name})
   endif()
-  add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES
-    LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "OMP_NUM_THREADS=1"
-    WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
+  if(NOT ARG_SHARDS)
+    set(ARG_SHARDS 1)
+  endif()
+  foreach(shard RANGE 1 ${ARG_SHARDS})
+    set(entry ${name})
+    if(ARG_SHARDS GREATER 1)
+      set(entry ${name}_${shard})
+    endif()
+    math(EXPR index "${shard} - 1")
+    add_test(NAME ${entry} COMMAND ${name} --gtest_output=xml:${CMAKE_BINARY_DIR}/test-results/${entry}.xml)
+    set_tests_properties(${entry} PROPERTIES
+      LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} COST ${ARG_TIMEOUT} WORKING_DIRECTORY ${CMAKE_BINARY_DIR}
+      ENVIRONMENT "OMP_NUM_THREADS=1;GTEST_TOTAL_SHARDS=${ARG_SHARDS};GTEST_SHARD_INDEX=${index}")
+  endforeach()
 endfunction()

@@ -8,9 +8,11 @@ import xml.etree.ElementTree as ET
 
 
 def gtest_counts(folder: pathlib.Path) -> dict[str, tuple[int, int, int]]:
-    """Program name -> (passed, failed, skipped)."""
+    """ctest entry -> (passed, failed, skipped)."""
     counts = {}
-    for path in folder.glob("*_test.xml"):
+    for path in folder.glob("*.xml"):
+        if path.name == "ctest.xml":
+            continue
         root = ET.parse(path).getroot()
         cases = list(root.iter("testcase"))
         failed = sum(case.find("failure") is not None for case in cases)

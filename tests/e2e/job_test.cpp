@@ -58,20 +58,8 @@ TEST_F(JobTest, APreparedDatasetIsNotPreparedAgain) {
   EXPECT_EQ(adapter_digest(job["job_id"], "reused"), adapter_digest(reference_job()["job_id"], "reference"));
 }
 
+// At random points of one job; no more of the training and of its worker than the attempts that a task has.
 TEST_F(JobTest, SurvivesKillsOfEveryProgramWithTheSameResult) {
-  const auto expected = adapter_digest(reference_job()["job_id"], "reference");
-  for (const std::string program : {"espalier-train", "espalier-coordinator", "espalier-worker"}) {
-    const std::string id =
-        json::parse(installation().espalier_json(submit(reference_job()["preparation"]["dataset_id"])))["job_id"];
-    ASSERT_TRUE(installation().kill_program(program)) << program;
-    const auto job = finish(id);
-    EXPECT_EQ(job["state"], "JOB_STATE_SUCCEEDED") << program << job.dump(1);
-    EXPECT_EQ(adapter_digest(id, "after-" + program), expected) << program;
-  }
-}
-
-// Within one job, and no more of the training and of its worker than the attempts that a task has.
-TEST_F(JobTest, SurvivesManyKillsAtRandomPointsOfOneJob) {
   const std::string id =
       json::parse(installation().espalier_json(submit(reference_job()["preparation"]["dataset_id"])))["job_id"];
   PhiloxStream random(2026);

@@ -7,10 +7,11 @@
 
 #include "tests/e2e/installation.h"
 
-// Jobs of the shared installation, all with the same settings: their adapters must be equal however they are disturbed.
+// Jobs of the shared installation, with equal settings unless told otherwise: their adapters must be equal however they
+// are disturbed.
 namespace espalier::e2e {
 
-// Arguments of `espalier submit` with those settings.
+// Arguments of `espalier submit` with those settings; of 100 steps unless `more` has --steps.
 std::vector<std::string> submit(const std::string& source, const std::vector<std::string>& more = {},
                                 const std::string& denoisers = "sparse_structure");
 

@@ -42,7 +42,9 @@ class Tenant {
   }
 
   std::string submit(const std::string& source, const std::vector<std::string>& more = {}) const {
-    return espalier_json(e2e::submit(source, more))["job_id"];
+    std::vector<std::string> arguments = {"--steps", "10"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return espalier_json(e2e::submit(source, arguments))["job_id"];
   }
   json finish(const std::string& job_id) const {
     espalier({"watch", job_id});
