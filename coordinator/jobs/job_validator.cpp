@@ -14,6 +14,7 @@ namespace espalier::coordinator {
 namespace {
 
 constexpr double kFarFromAdvice = 5;  // factor
+constexpr int kEvaluationView = 8;    // where none is held out; as of espalier-evaluate
 
 // Collects faults of one spec.
 class SpecCheck {
@@ -138,6 +139,7 @@ v1::TrainingSpec with_defaults(v1::TrainingSpec spec) {
   if (spec.steps() == 0) spec.set_steps(1000);
   if (!spec.has_seed()) spec.set_seed(0);
   if (spec.world_size() == 0) spec.set_world_size(1);
+  if (spec.evaluate() && spec.holdout_views().empty()) spec.add_holdout_views(kEvaluationView);
   return spec;
 }
 

@@ -17,7 +17,6 @@
 #include "coordinator/storage/artefact_repository.h"
 
 namespace espalier::coordinator {
-namespace {}  // namespace
 
 TaskRecord new_task(const JobRecord& job, TaskKind kind, v1::StageState state) {
   TaskRecord task;
@@ -166,40 +165,8 @@ Status Lifecycle::check_output(const JobRecord& job, const std::string& artefact
       absl::StrCat("artefact ", artefact_id, " is not a ", v1::ArtefactKind_Name(kind), " that this job has stored"));
 }
 
-Status Lifecycle::trained(JobRecord& job, TaskRecord& task, const v1::TrainResult& result) {
-  ArtefactRecord artefact;
-  ESP_TRY(check_output(job, result.artefact_id(), v1::ARTEFACT_KIND_ADAPTER, &artefact));
-  v1::Adapter adapter;
-  adapter.set_adapter_id(new_id("adp"));
-  adapter.set_artefact_id(artefact.id);
-  adapter.set_denoiser(task.denoiser);
-  adapter.set_resolution(job.spec.resolution());
-  adapter.set_rank(job.spec.rank());
-  adapter.set_steps(job.spec.steps());
-  adapter.set_learning_rate(job.spec.learning_rate());
-  adapter.set_base(base_name_);
-  adapter.set_job_id(job.id);
-  adapter.set_dataset_id(job.dataset_id);
-  adapter.set_sha256(artefact.sha256);
-  adapter.set_size_bytes(artefact.size_bytes);
-  *adapter.mutable_create_time() = to_timestamp(now_us_);
-  if (result.has_validation_loss_before()) adapter.set_validation_loss_before(result.validation_loss_before());
-  if (result.has_validation_loss_after()) adapter.set_validation_loss_after(result.validation_loss_after());
-  CatalogueRepository(sql_).insert_adapter(job.tenant_id, adapter);
-
-  task.training.set_step(job.spec.steps());
-  task.training.set_eta_seconds(0);
-  *task.training.mutable_adapter() = adapter;
-  TaskRepository(sql_).close_attempt(task, now_us_, "succeeded");
-  ESP_TRY(move_task(job, task, v1::STAGE_STATE_SUCCEEDED));
-  v1::JobEvent event;
-  *event.mutable_adapter_ready()->mutable_adapter() = adapter;
-  EventRepository(sql_).append(job, event, now_us_);
-  JobRepository(sql_).update(job);
-  return settle(job);
-}
-
 Status Lifecycle::failed(JobRecord& job, TaskRecord& task, const std::string& error, bool permanent) {
+  if (task.training.has_adapter()) return unevaluated(job, task, error);
   ++task.failures;
   TaskRepository(sql_).close_attempt(task, now_us_, absl::StrCat("failed: ", error));
   if (permanent || task.failures >= leases_.max_attempts) {
@@ -213,11 +180,13 @@ Status Lifecycle::failed(JobRecord& job, TaskRecord& task, const std::string& er
 }
 
 Status Lifecycle::handed_back(JobRecord& job, TaskRecord& task) {
+  if (task.training.has_adapter()) return unevaluated(job, task, "its worker has stopped");
   TaskRepository(sql_).close_attempt(task, now_us_, "handed back");
   return move_task(job, task, v1::STAGE_STATE_WAITING);
 }
 
 Status Lifecycle::stopped(JobRecord& job, TaskRecord& task) {
+  if (task.training.has_adapter()) return unevaluated(job, task, "the job was cancelled");
   TaskRepository(sql_).close_attempt(task, now_us_, "cancelled");
   ESP_TRY(move_task(job, task, v1::STAGE_STATE_CANCELLED));
   return settle(job);

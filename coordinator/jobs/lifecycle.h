@@ -28,7 +28,7 @@ struct WorkChange {
 // up to the limit. When the last task has ended the job ends: SUCCEEDED with every adapter, PARTIALLY_SUCCEEDED with
 // some, FAILED with none. A failed job costs nothing, a cancelled one what the price list says. A preparation may be
 // shared out to shards, which a merge joins; the members of a gang share one attempt, which is lost when one of them
-// is.
+// is. An adapter may be judged after its training; what happens then takes nothing from it.
 class Lifecycle {
  public:
   Lifecycle(soci::session& sql, const LeaseConfig& leases, const std::string& base_name, long long now_us)
@@ -53,6 +53,9 @@ class Lifecycle {
   // The artefacts named by the result must exist and be outputs of this job: INVALID_ARGUMENT otherwise.
   Status prepared(JobRecord& job, TaskRecord& task, const v1::PreprocessResult& result);
   Status trained(JobRecord& job, TaskRecord& task, const v1::TrainResult& result);
+  // An adapter that is still to be judged. From here on its training has succeeded: when the attempt is lost, stopped
+  // or handed back, it ends without the evaluation.
+  Status adapter_stored(JobRecord& job, TaskRecord& task, const v1::TrainResult& result);
   // Permanent failures and those beyond the limit end the task, others wait for the next attempt.
   Status failed(JobRecord& job, TaskRecord& task, const std::string& error, bool permanent);
   // The worker gave the task back unfinished: goes on at once, and the attempt does not count.
@@ -74,6 +77,9 @@ class Lifecycle {
   void emit_stage(JobRecord& job, const TaskRecord& task, int resumed_at_step);
   Status tell_stage(JobRecord& job, const TaskRecord& task, int resumed_at_step);
   Status tell_shared_stage(JobRecord& job, const TaskRecord& task);
+  Status put_adapter(JobRecord& job, TaskRecord& task, const v1::TrainResult& result);
+  Status unevaluated(JobRecord& job, TaskRecord& task, const std::string& why);
+  void tell_evaluation(JobRecord& job, TaskRecord& task, const v1::TrainResult& result);
   Status shard_prepared(JobRecord& job, TaskRecord& task, const v1::PreprocessResult& result);
   Status stopped(JobRecord& job, TaskRecord& task);
   long long rendezvous_end() const;

@@ -194,6 +194,7 @@ Status describe_training(soci::session& sql, const JobRecord& job, const TaskRec
   out.set_seed(job.spec.seed());
   out.set_batch_size(job.spec.batch_size());
   *out.mutable_holdout_views() = job.spec.holdout_views();
+  if (job.spec.evaluate()) out.set_evaluation_view(job.spec.holdout_views(0));
   out.set_checkpoint_interval_steps(job.spec.checkpoint_interval_steps());
   if (task.checkpoint_artefact_id.empty()) return absl::OkStatus();
   ESP_ASSIGN(const ArtefactRecord checkpoint, artefacts.find(task.checkpoint_artefact_id, job.tenant_id));

@@ -1,5 +1,6 @@
 #include "coordinator/scheduling/report.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
@@ -14,6 +15,8 @@ namespace {
 
 constexpr size_t kMaxLogText = 4096;
 constexpr size_t kMaxErrorText = 2000;
+constexpr size_t kMaxName = 200;
+constexpr int kMaxCandidates = 16;  // of an evaluation
 
 // Cut at `limit` bytes, not inside a UTF-8 character.
 std::string cut(const std::string& text, size_t limit) {
@@ -27,6 +30,31 @@ std::string cut(const std::string& text, size_t limit) {
 bool is_finite(const v1::MetricPoint& point) {
   return std::isfinite(point.loss()) && std::isfinite(point.learning_rate()) && std::isfinite(point.grad_norm()) &&
          std::isfinite(point.seconds_per_step());
+}
+
+bool is_finite(const v1::EvaluationScores& scores) {
+  return std::isfinite(scores.iou()) && std::isfinite(scores.f1()) && std::isfinite(scores.chamfer()) &&
+         std::isfinite(scores.f_score()) && std::isfinite(scores.normal_consistency()) &&
+         std::isfinite(scores.psnr()) && std::isfinite(scores.psnr_common());
+}
+
+// An evaluation that makes no sense is none.
+v1::TrainResult with_clean_evaluation(v1::TrainResult result) {
+  result.set_evaluation_error(cut(result.evaluation_error(), kMaxErrorText));
+  if (!result.has_evaluation()) return result;
+  const auto& candidates = result.evaluation().candidates();
+  const bool usable = candidates.size() <= kMaxCandidates &&
+                      std::all_of(candidates.begin(), candidates.end(),
+                                  [](const v1::EvaluationScores& scores) { return is_finite(scores); });
+  if (!usable) {
+    result.clear_evaluation();
+    result.set_evaluation_error("the worker's scores are not usable");
+    return result;
+  }
+  for (auto& scores : *result.mutable_evaluation()->mutable_candidates()) {
+    scores.set_candidate(cut(scores.candidate(), kMaxName));
+  }
+  return result;
 }
 
 }  // namespace
@@ -51,13 +79,18 @@ const v1::TaskLease* lease_of(const v1::WorkerMessage& message) {
       return &message.task_finished().lease();
     case v1::WorkerMessage::kRendezvousReady:
       return &message.rendezvous_ready().lease();
+    case v1::WorkerMessage::kAdapterStored:
+      return &message.adapter_stored().lease();
+    case v1::WorkerMessage::kEvaluationProgress:
+      return &message.evaluation_progress().lease();
     default:
       return nullptr;
   }
 }
 
 bool is_bufferable(const v1::WorkerMessage& message) {
-  return message.has_preparation_progress() || message.has_training_progress() || message.has_logs();
+  return message.has_preparation_progress() || message.has_training_progress() || message.has_evaluation_progress() ||
+         message.has_logs();
 }
 
 Status ReportApplier::apply(const v1::WorkerMessage& message, JobRecord& job, TaskRecord& task) {
@@ -86,6 +119,10 @@ Status ReportApplier::apply(const v1::WorkerMessage& message, JobRecord& job, Ta
       const Status status = lifecycle_.checkpoint(task, saved.step(), saved.artefact_id());
       return absl::IsInvalidArgument(status) ? absl::OkStatus() : status;  // the one before stays
     }
+    case v1::WorkerMessage::kAdapterStored:
+      return adapter_stored(message.adapter_stored(), job, task);
+    case v1::WorkerMessage::kEvaluationProgress:
+      return evaluation_progress(message.evaluation_progress(), job, task);
     case v1::WorkerMessage::kTaskFinished:
       return finished(message.task_finished(), job, task);
     default:
@@ -99,7 +136,16 @@ void ReportApplier::emit(JobRecord& job, const v1::JobEvent& event) {
 }
 
 Status ReportApplier::finished(const v1::TaskFinished& report, JobRecord& job, TaskRecord& task) {
-  const Status status = outcome(report, job, task);
+  return unless_unusable(outcome(report, job, task), job, task);
+}
+
+Status ReportApplier::adapter_stored(const v1::AdapterStored& report, JobRecord& job, TaskRecord& task) {
+  if (job.state == v1::JOB_STATE_CANCELLING || task.training.has_adapter()) return absl::OkStatus();
+  if (task.is_preparation()) return unless_unusable(absl::InvalidArgumentError("it is of a training"), job, task);
+  return unless_unusable(lifecycle_.adapter_stored(job, task, report.result()), job, task);
+}
+
+Status ReportApplier::unless_unusable(const Status& status, JobRecord& job, TaskRecord& task) {
   if (!absl::IsInvalidArgument(status) && !absl::IsNotFound(status)) return status;
   return lifecycle_.failed(job, task, absl::StrCat("the worker's result is not usable: ", status.message()), false);
 }
@@ -120,7 +166,7 @@ Status ReportApplier::outcome(const v1::TaskFinished& report, JobRecord& job, Ta
     case v1::TaskFinished::kTrained:
       if (task.is_preparation()) return absl::InvalidArgumentError("it is of a training");
       if (member != 0) return absl::InvalidArgumentError("only member 0 tells the result");
-      return lifecycle_.trained(job, task, report.trained());
+      return lifecycle_.trained(job, task, with_clean_evaluation(report.trained()));
     case v1::TaskFinished::kFailure:
       return lifecycle_.failed(job, task, cut(report.failure().message(), kMaxErrorText), report.failure().permanent());
     case v1::TaskFinished::kCancelled:
@@ -204,6 +250,19 @@ Status ReportApplier::validation(const v1::TaskValidation& report, JobRecord& jo
   measured->set_before_training(report.before_training());
   measured->set_step(report.step());
   measured->set_loss(report.loss());
+  emit(job, event);
+  return absl::OkStatus();
+}
+
+Status ReportApplier::evaluation_progress(const v1::TaskEvaluationProgress& report, JobRecord& job, TaskRecord& task) {
+  if (!task.training.has_evaluating()) return absl::OkStatus();
+  v1::EvaluationProgress& progress = *task.training.mutable_evaluating();
+  progress = report.progress();
+  progress.set_denoiser(task.denoiser);
+  progress.set_candidate(cut(progress.candidate(), kMaxName));
+  TaskRepository(sql_).update(task);
+  v1::JobEvent event;
+  *event.mutable_evaluation_progress() = progress;
   emit(job, event);
   return absl::OkStatus();
 }

@@ -27,11 +27,15 @@ class ReportApplier {
  private:
   Status finished(const v1::TaskFinished& report, JobRecord& job, TaskRecord& task);
   Status rendezvous(const v1::RendezvousReady& report, JobRecord& job, TaskRecord& task);
+  // Fails the attempt when `status` says that the worker's result cannot be.
+  Status unless_unusable(const Status& status, JobRecord& job, TaskRecord& task);
   Status outcome(const v1::TaskFinished& report, JobRecord& job, TaskRecord& task);
   Status training_progress(const v1::TaskTrainingProgress& report, JobRecord& job, TaskRecord& task);
   Status preparation_progress(const v1::TaskPreparationProgress& report, JobRecord& job, TaskRecord& task);
   Status object_failed(const v1::TaskObjectFailed& report, JobRecord& job);
   Status validation(const v1::TaskValidation& report, JobRecord& job, const TaskRecord& task);
+  Status evaluation_progress(const v1::TaskEvaluationProgress& report, JobRecord& job, TaskRecord& task);
+  Status adapter_stored(const v1::AdapterStored& report, JobRecord& job, TaskRecord& task);
   Status logs(const v1::TaskLogs& report, JobRecord& job, const TaskRecord& task);
   void emit(JobRecord& job, const v1::JobEvent& event);
 

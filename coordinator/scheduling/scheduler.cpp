@@ -31,7 +31,7 @@ std::vector<v1::WorkerMessage> coalesced(const std::vector<v1::WorkerMessage>& m
       merged->mutable_points()->MergeFrom(message.training_progress().points());
       merged->set_total_steps(message.training_progress().total_steps());
       merged->set_eta_seconds(message.training_progress().eta_seconds());
-    } else if (same_stream && message.has_preparation_progress()) {
+    } else if (same_stream && (message.has_preparation_progress() || message.has_evaluation_progress())) {
       out.back() = message;
     } else {
       out.push_back(message);
