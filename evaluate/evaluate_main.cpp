@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "common/events.h"
@@ -21,6 +22,7 @@ struct Options {
   espalier::evaluate::EvaluationConfig config;
   fs::path output;
   bool json = false;
+  int progress_fd = -1;
 };
 
 void add_options(CLI::App& app, Options& options) {
@@ -28,17 +30,20 @@ void add_options(CLI::App& app, Options& options) {
   config.base = "models/nano";
   app.add_option("--dataset", config.dataset, "Prepared dataset, zip or folder")->required();
   app.add_option("--base", config.base, "Folder of the base model")->capture_default_str();
-  app.add_option("--device", config.device, "cpu, or cuda where there is one")->capture_default_str();
+  app.add_option("--device", config.device, "cpu, cuda, or auto: cuda where there is one")->capture_default_str();
   app.add_option("--adapter,--adapters", config.adapters, "Adapters to judge together; may be repeated");
   app.add_flag("--each", config.each, "Judge each adapter by itself, too");
   app.add_option("--scale", config.scale, "Of the adapters, 0..2")->capture_default_str();
   app.add_option("--view", config.view, "Condition view to generate from: one the adapters were not trained on")
       ->capture_default_str();
   app.add_option("--seeds", config.seeds, "Noise seeds to average over, 1..100")->capture_default_str();
+  app.add_option("--max-objects", config.max_objects,
+                 "Judge no more than so many objects, the first ones (default: all)");
   app.add_option("--picture-size", config.picture_size, "Pixels per side of the contact sheet's pictures, 16..1024")
       ->capture_default_str();
   app.add_option("-o,--output", options.output, "Folder for evaluation.json and contact_sheet.png");
   app.add_flag("--json", options.json, "Print the scores as JSON instead of a table");
+  app.add_option("--progress-fd", options.progress_fd, "Write progress as JSON lines there (docs/formats/events.md)");
 }
 
 Status write_report(const espalier::evaluate::EvaluationReport& report, const fs::path& folder) {
@@ -52,11 +57,18 @@ Status write_report(const espalier::evaluate::EvaluationReport& report, const fs
   return espalier::write_file_atomic(folder / "contact_sheet.png", png);
 }
 
-Status run(Options options) {
+void show_progress(const std::string& candidate, int done, int objects) {
+  std::fprintf(stderr, "\r%s: %d of %d objects%s", candidate.c_str(), done, objects, done == objects ? "\n" : "");
+}
+
+Status run(Options options, const espalier::EventWriter& events) {
   if (options.output.empty()) options.config.picture_size = 0;
-  options.config.progress = [](const std::string& candidate, int done, int objects) {
-    std::fprintf(stderr, "\r%s: %d of %d objects%s", candidate.c_str(), done, objects, done == objects ? "\n" : "");
-  };
+  options.config.progress = show_progress;
+  if (options.progress_fd >= 0) {
+    options.config.progress = [&](const std::string& candidate, int done, int objects) {
+      events.write({{"event", "evaluation"}, {"candidate", candidate}, {"done", done}, {"total", objects}});
+    };
+  }
   ESP_ASSIGN(const auto report, espalier::evaluate::evaluate(options.config));
   std::cout << (options.json ? espalier::evaluate::to_json(report) : espalier::evaluate::to_table(report));
   return options.output.empty() ? absl::OkStatus() : write_report(report, options.output);
@@ -72,8 +84,12 @@ int main(int argc, char** argv) {
   options.config.stop = signals.token();
   add_options(app, options);
   CLI11_PARSE(app, argc, argv);
-  const Status status = run(std::move(options));
+  const espalier::EventWriter events(options.progress_fd);
+  const Status status = run(std::move(options), events);
   if (status.ok()) return espalier::kExitOk;
-  std::cerr << "espalier-evaluate: " << status.message() << "\n";
+  const std::string code = absl::StatusCodeToString(status.code()), message(status.message());
+  events.write({{"event", "error"}, {"code", code}, {"message", message}});
+  std::cerr << "espalier-evaluate: " << message << "\n";
+  if (absl::IsCancelled(status)) return espalier::kExitCancelled;
   return absl::IsInvalidArgument(status) || absl::IsNotFound(status) ? espalier::kExitInvalid : espalier::kExitFailed;
 }

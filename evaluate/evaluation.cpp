@@ -128,6 +128,7 @@ class Evaluation {
     request.seed = seed;
     request.resolution = items_.resolution;
     request.formats = {item.truth ? infer::FileFormat::kNpz : infer::FileFormat::kOccupancy};
+    request.remesh = false;  // what is judged is the decoded grid
     for (const fs::path& adapter : adapters) request.adapters.push_back({adapter, config_.scale});
     infer::GenerateHooks hooks;
     hooks.stop = config_.stop;
@@ -170,6 +171,7 @@ Status check(const EvaluationConfig& config) {
   if (!(config.scale >= 0 && config.scale <= 2)) return outside("scale", "0 to 2");
   if (config.seeds < 1 || config.seeds > 100) return outside("seeds", "1 to 100");
   if (config.view < 0) return outside("view", "0 or more");
+  if (config.max_objects < 0) return outside("max_objects", "0 or more");
   if (config.picture_size != 0 && (config.picture_size < 16 || config.picture_size > 1024)) {
     return outside("picture_size", "0, or 16 to 1024");
   }
@@ -182,7 +184,7 @@ Result<EvaluationReport> evaluate(const EvaluationConfig& config) {
   ESP_TRY(check(config));
   ESP_ASSIGN(const auto data, dataset::PreparedDataset::open(config.dataset));
   ESP_ASSIGN(const auto engine, infer::Engine::open({.base = config.base, .device = config.device}));
-  ESP_ASSIGN(Items items, load_items(data, config.view, *engine));
+  ESP_ASSIGN(Items items, load_items(data, config.view, config.max_objects, *engine));
   return Evaluation(config, *engine, std::move(items)).run();
 }
 

@@ -26,6 +26,7 @@ struct EvaluationConfig {
   double scale = 1;                             // of the adapters, 0 .. 2; 0 repeats the base
   int view = 8;                                 // the picture given; one that the adapters were not trained on
   int seeds = 1;                                // noise seeds averaged over, 1 .. 100
+  int max_objects = 0;                          // judge no more than so many, the first ones; 0: all
   int picture_size = 192;                       // pixels per side of Answer::picture, 16 .. 1024; 0: none are made
   std::stop_token stop;
   std::function<void(const std::string& candidate, int done, int objects)> progress;  // may be empty

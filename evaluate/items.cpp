@@ -31,6 +31,7 @@ Result<ColoredSurface> decoded(const dataset::Object& object, infer::Engine& eng
   ESP_ASSIGN(const infer::StoredLatents latents, stored_latents(object, engine.has_texture()));
   infer::OutputOptions options;
   options.formats = {infer::FileFormat::kNpz};
+  options.remesh = false;  // what is judged is the decoded grid
   ESP_ASSIGN(const infer::GeneratedAssets assets, engine.decode(latents, options));
   return decoded_object(assets.samples.at(0).file(infer::FileFormat::kNpz));
 }
@@ -50,12 +51,13 @@ Result<Item> item_of(const dataset::Object& object, const std::vector<uint8_t>& 
 
 }  // namespace
 
-Result<Items> load_items(const dataset::PreparedDataset& data, int view, infer::Engine& engine) {
+Result<Items> load_items(const dataset::PreparedDataset& data, int view, int max_objects, infer::Engine& engine) {
   const auto is_val = [](const dataset::Object& object) { return object.split == "val"; };
   Items result;
   result.resolution = data.manifest().resolution;
   result.held_out_objects = std::any_of(data.objects().begin(), data.objects().end(), is_val);
   for (const dataset::Object& object : data.objects()) {
+    if (max_objects > 0 && result.items.size() == static_cast<size_t>(max_objects)) break;
     if (result.held_out_objects && !is_val(object)) continue;
     if (object.views() <= static_cast<size_t>(view)) continue;
     ESP_ASSIGN(const auto occupancy, object.occupancy());

@@ -27,8 +27,9 @@ struct Items {
   std::vector<Item> items;
 };
 
-// INVALID_ARGUMENT: no object with the view and stored occupancy.
-Result<Items> load_items(const dataset::PreparedDataset& data, int view, infer::Engine& engine);
+// At most `max_objects`, the first in the dataset; 0: all. INVALID_ARGUMENT: no object with the view and stored
+// occupancy.
+Result<Items> load_items(const dataset::PreparedDataset& data, int view, int max_objects, infer::Engine& engine);
 
 // The cells of a grid with `to` per side that hold any of `cells`, `from` per side and a multiple of `to`.
 std::vector<Cell> pooled(const std::vector<Cell>& cells, int from, int to);

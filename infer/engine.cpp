@@ -19,7 +19,7 @@ namespace {
 
 Result<c10::Device> parse_device(const std::string& text) {
   try {
-    const c10::Device device(text);
+    const c10::Device device(text != "auto" ? text : at::hasCUDA() ? "cuda" : "cpu");
     torch::empty({1}, torch::device(device));
     return device;
   } catch (const c10::Error& error) {

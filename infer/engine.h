@@ -18,7 +18,7 @@ namespace espalier::infer {
 
 struct EngineOptions {
   std::filesystem::path base{};           // folder of the base model
-  std::string device = "cpu";             // or "cuda", "cuda:1" where this build and machine have it
+  std::string device = "cpu";             // or "cuda", "cuda:1" where this build and machine have it; or "auto"
   bool bfloat16 = false;                  // run the denoisers' blocks in bfloat16 instead of float32
   std::string memory = "auto";            // networks: resident, low (one at a time, loaded when used), auto: by size
   int max_shape_tokens = 131072;          // of one request, over its samples; one that comes out larger fails
@@ -28,9 +28,9 @@ struct EngineOptions {
 
 struct GenerateHooks {
   std::function<void(uint64_t seed)> started;  // once, after every check and before any work
-  // `stage` is condition, sparse_structure, shape_low (of a cascade), shape, texture, decode, mesh or bake;
-  // of a retexturing condition, encode, texture, decode and bake; network evaluations, images, samples or
-  // percent done of all in this stage.
+  // `stage` is condition, sparse_structure, shape_low (of a cascade), shape, texture, decode, mesh, bake or preview;
+  // of a retexturing condition, encode, texture, decode, bake and preview; network evaluations, images, samples, views
+  // or percent done of all in this stage.
   std::function<void(std::string_view stage, int done, int total)> progress;
   std::stop_token stop;  // looked at before every network evaluation and between the stages
 };

@@ -97,7 +97,7 @@ Status complete(WorkerConfig& config) {
   if (!fs::exists(fs::path(config.base) / "pipeline.json", error)) {
     faults.push_back(absl::StrCat("base: '", config.base, "' has no pipeline.json (allowed: a base model folder)"));
   }
-  for (const char* program : {"espalier-preprocess", "espalier-train"}) {
+  for (const char* program : {"espalier-preprocess", "espalier-train", "espalier-evaluate"}) {
     if (::access((fs::path(config.programs) / program).c_str(), X_OK) == 0) continue;
     faults.push_back(absl::StrCat("programs: '", config.programs, "' has no executable ", program));
   }

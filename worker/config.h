@@ -19,7 +19,7 @@ struct WorkerConfig {
   bool allow_plaintext_remote = false;         // send the key unencrypted to another machine
   std::string data_dir;                        // identity, cached inputs, task folders
   std::string base;                            // folder of the base model
-  std::string programs;                        // folder of espalier-preprocess and espalier-train; empty: our own
+  std::string programs;                        // folder of espalier-preprocess, -train and -evaluate; empty: our own
   int slots = 1;                               // tasks at a time
   int threads_per_task = 0;                    // CPU threads of a child; 0: cores / slots
   std::vector<std::string> devices;            // GPUs, shared out to the slots in turn; empty: each task sees all

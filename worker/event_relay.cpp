@@ -48,6 +48,7 @@ void EventRelay::handle(const nlohmann::json& event) {
   if (kind == "step") return step(event);
   if (kind == "validation") return validation(event);
   if (kind == "rendezvous") return rendezvous(event);
+  if (kind == "evaluation") return evaluation(event);
   if (kind == "checkpoint") {
     if (checkpoints_ != nullptr) checkpoints_->offer(number<int>(event, "step"), text(event, "path"));
   } else if (kind == "log") {
@@ -118,6 +119,16 @@ void EventRelay::validation(const nlohmann::json& event) {
   report.set_before_training(when == "before");
   report.set_step(number<int>(event, "step"));
   report.set_loss(loss);
+  report_(std::move(message));
+}
+
+void EventRelay::evaluation(const nlohmann::json& event) {
+  v1::WorkerMessage message;
+  auto& report = *message.mutable_evaluation_progress();
+  *report.mutable_lease() = task_.lease();
+  report.mutable_progress()->set_candidate(text(event, "candidate"));
+  report.mutable_progress()->set_done(number<int>(event, "done"));
+  report.mutable_progress()->set_total(number<int>(event, "total"));
   report_(std::move(message));
 }
 

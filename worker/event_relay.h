@@ -38,6 +38,7 @@ class EventRelay {
   void object(const nlohmann::json& event);
   void step(const nlohmann::json& event);
   void validation(const nlohmann::json& event);
+  void evaluation(const nlohmann::json& event);
   void add_log(v1::LogSeverity severity, std::string_view text);
 
   const v1::AssignTask& task_;

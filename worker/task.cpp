@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "process/child.h"
 #include "rpc/transfer.h"
+#include "worker/evaluation.h"
 #include "worker/event_relay.h"
 #include "worker/task_command.h"
 
@@ -37,6 +38,17 @@ v1::TaskFinished member_done() {
   v1::TaskFinished finished;
   finished.mutable_member_done();
   return finished;
+}
+
+// Why a task program did not end well, in one line.
+std::string complaint(const process::ChildExit& exit, const EventRelay& relay) {
+  if (exit.signal != 0) {
+    const char* hint = exit.signal == SIGKILL ? " (out of memory?)" : "";
+    return absl::StrCat("the task program was ended by signal ", exit.signal, ", ", ::strsignal(exit.signal), hint);
+  }
+  if (!relay.error_message().empty()) return relay.error_message();
+  if (!relay.last_log_line().empty()) return relay.last_log_line();
+  return absl::StrCat("the task program ended with exit code ", exit.code);
 }
 
 v1::TaskFinished cancelled() {
@@ -79,7 +91,7 @@ class Attempt {
     std::optional<CheckpointUploader> uploader;
     if (task_.has_train() && leads()) uploader.emplace(resources_.artefacts, task_.lease(), report_);
     EventRelay relay(task_, report_, uploader ? &*uploader : nullptr);
-    const auto exit = run_program(relay);
+    const auto exit = run_program(task_command(resources_.config, task_, files_, control_.slot), relay);
     uploader.reset();
     return exit.ok() ? conclude(*exit, relay) : failure(exit.status());
   }
@@ -112,14 +124,12 @@ class Attempt {
                     absl::StrCat("fetching ", artefact.file_name()));
   }
 
-  Result<process::ChildExit> run_program(EventRelay& relay) {
+  Result<process::ChildExit> run_program(const process::ChildSpec& program, EventRelay& relay) {
     process::ChildObserver observer;
     observer.on_event = [&](std::string_view line) { relay.on_event(line); };
     observer.on_log = [&](std::string_view line) { relay.on_log(line); };
     observer.on_tick = [&] { relay.flush(); };
-    const auto& config = resources_.config;
-    auto exit = process::run_child(task_command(config, task_, files_, control_.slot), observer, control_.stop,
-                                   config.stop_grace);
+    auto exit = process::run_child(program, observer, control_.stop, resources_.config.stop_grace);
     relay.flush();
     return exit;
   }
@@ -128,18 +138,9 @@ class Attempt {
     if (exit.signal == 0 && exit.code == kExitOk) return leads() ? store_output(relay) : member_done();
     // The last checkpoint holds, also when the child did not end in time. Another member's stop stops the whole gang.
     if (exit.stopped || (exit.signal == 0 && exit.code == kExitCancelled)) return cancelled();
-    if (exit.signal != 0) {
-      const char* hint = exit.signal == SIGKILL ? " (out of memory?)" : "";
-      return failure(
-          false, "ABORTED",
-          absl::StrCat("the task program was ended by signal ", exit.signal, ", ", ::strsignal(exit.signal), hint));
-    }
-    const std::string message = !relay.error_message().empty() ? relay.error_message()
-                                : !relay.last_log_line().empty()
-                                    ? relay.last_log_line()
-                                    : absl::StrCat("the task program ended with exit code ", exit.code);
+    if (exit.signal != 0) return failure(false, "ABORTED", complaint(exit, relay));
     const std::string code = relay.error_code().empty() ? "UNKNOWN" : relay.error_code();
-    return failure(exit.code == kExitInvalid, code, message);
+    return failure(exit.code == kExitInvalid, code, complaint(exit, relay));
   }
 
   UploadDescription output_description() const {
@@ -166,19 +167,43 @@ class Attempt {
     }
     v1::TaskFinished finished;
     if (task_.has_train()) {
-      store_logs(options);
-      *finished.mutable_trained() = relay.validation();
-      finished.mutable_trained()->set_artefact_id(artefact->artefact_id());
+      store_logs(files_.logs, options);
+      auto& result = *finished.mutable_trained();
+      result = relay.validation();
+      result.set_artefact_id(artefact->artefact_id());
+      if (task_.train().has_evaluation_view()) evaluate(result);
     } else {
       *finished.mutable_preprocessed() = prepared(relay, artefact->artefact_id());
     }
     return finished;
   }
 
+  // The training has succeeded: what goes wrong from here on is told with its result.
+  void evaluate(v1::TrainResult& result) {
+    v1::WorkerMessage message;
+    *message.mutable_adapter_stored()->mutable_lease() = task_.lease();
+    *message.mutable_adapter_stored()->mutable_result() = result;
+    report_(std::move(message));
+    auto evaluation = evaluation_of_output();
+    if (!evaluation.ok()) return result.set_evaluation_error(std::string(evaluation.status().message()));
+    *result.mutable_evaluation() = *std::move(evaluation);
+    TransferOptions options;
+    options.stop = control_.stop;
+    store_logs(files_.evaluation, options);
+  }
+
+  Result<v1::Evaluation> evaluation_of_output() {
+    EventRelay relay(task_, report_, nullptr);
+    ESP_ASSIGN(const auto exit,
+               run_program(evaluation_command(resources_.config, task_, files_, control_.slot), relay));
+    if (exit.signal == 0 && exit.code == kExitOk) return read_evaluation(files_.evaluation / "evaluation.json");
+    return exit.stopped ? absl::CancelledError("it was stopped") : absl::AbortedError(complaint(exit, relay));
+  }
+
   // For people to look at afterwards: the adapter counts without them.
-  void store_logs(const TransferOptions& options) {
+  void store_logs(const fs::path& folder, const TransferOptions& options) {
     std::error_code error;
-    for (const auto& entry : fs::directory_iterator(files_.logs, error)) {
+    for (const auto& entry : fs::directory_iterator(folder, error)) {
       UploadDescription description;
       description.kind = v1::ARTEFACT_KIND_LOG;
       description.file_name =

@@ -8,6 +8,8 @@
 namespace espalier::worker {
 namespace {
 
+constexpr int kEvaluatedObjects = 16;  // of a job: it costs nothing, so it must end soon
+
 void add_preprocess(std::vector<std::string>& argv, const v1::PreprocessTask& task, const TaskFiles& files) {
   for (const auto& argument :
        {files.inputs.front().string(), std::string("--work-dir"), files.pieces.string(), std::string("--resolution"),
@@ -85,6 +87,7 @@ TaskFiles task_files(const v1::AssignTask& task, const std::filesystem::path& fo
           .output = folder / (task.has_train() ? "adapter.safetensors" : "dataset.zip"),
           .pieces = folder / (task.has_train() ? "checkpoints" : "objects"),
           .logs = folder / "logs",
+          .evaluation = folder / "evaluation",
           .inputs = {}};
 }
 
@@ -112,6 +115,30 @@ process::ChildSpec task_command(const WorkerConfig& config, const v1::AssignTask
     argv.insert(argv.end(), {"--base", config.base, "--threads", absl::StrCat(config.threads_per_task)});
   }
   argv.insert(argv.end(), {"--progress-fd", "{progress-fd}", "-o", files.output.string()});
+  spec.environment = environment(config, files, slot);
+  return spec;
+}
+
+process::ChildSpec evaluation_command(const WorkerConfig& config, const v1::AssignTask& task, const TaskFiles& files,
+                                      int slot) {
+  process::ChildSpec spec;
+  spec.argv = {absl::StrCat(config.programs, "/espalier-evaluate"),
+               "--dataset",
+               files.inputs.front().string(),
+               "--base",
+               config.base,
+               "--device",
+               "auto",
+               "--adapter",
+               files.output.string(),
+               "--view",
+               absl::StrCat(task.train().evaluation_view()),
+               "--max-objects",
+               absl::StrCat(kEvaluatedObjects),
+               "--progress-fd",
+               "{progress-fd}",
+               "-o",
+               files.evaluation.string()};
   spec.environment = environment(config, files, slot);
   return spec;
 }

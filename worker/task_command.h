@@ -13,10 +13,11 @@ namespace espalier::worker {
 // What a task program reads and writes on this worker. The folder outlives attempts: training goes on from its
 // checkpoints.
 struct TaskFiles {
-  std::filesystem::path folder;               // the task's own; holds the three below
+  std::filesystem::path folder;               // the task's own; holds the four below
   std::filesystem::path output;               // adapter, dataset or part
   std::filesystem::path pieces;               // checkpoints of a training, finished objects of a preparation
   std::filesystem::path logs;                 // the course of a training, for people
+  std::filesystem::path evaluation;           // of its adapter: evaluation.json, contact_sheet.png
   std::vector<std::filesystem::path> inputs;  // archive, prepared dataset, or parts of one
 };
 
@@ -32,6 +33,10 @@ std::vector<v1::Artefact> inputs_of(const v1::AssignTask& task);
 // The command line and environment of the task program in a slot.
 process::ChildSpec task_command(const WorkerConfig& config, const v1::AssignTask& task, const TaskFiles& files,
                                 int slot);
+
+// Likewise of espalier-evaluate, which judges the adapter that a training has made.
+process::ChildSpec evaluation_command(const WorkerConfig& config, const v1::AssignTask& task, const TaskFiles& files,
+                                      int slot);
 
 // "sparse_structure", "geometry", "texture".
 std::string denoiser_name(v1::Denoiser denoiser);

@@ -176,12 +176,23 @@ TEST_F(Evaluate, PrefersObjectsThatWereHeldOut) {
   EXPECT_EQ(report.objects[0].name, "kept out");
 }
 
+TEST_F(Evaluate, JudgesNoMoreObjectsThanAskedFor) {
+  add("seen", "train");
+  add("kept out", "val");
+  add("kept out, too", "val");
+  EvaluationConfig config = this->config();
+  config.max_objects = 1;
+  const EvaluationReport report = check(evaluate(config));
+  ASSERT_EQ(report.objects.size(), 1u);
+  EXPECT_EQ(report.objects[0].name, "kept out");
+}
+
 TEST_F(Evaluate, TakesWhatTheStoredLatentsDecodeToForTheTruth) {
   add("a", "train");
   const EvaluationConfig config = this->config();
   const auto engine = check(infer::Engine::open({.base = config.base}));
   const auto data = check(dataset::PreparedDataset::open(config.dataset));
-  const Items items = check(load_items(data, 0, *engine));
+  const Items items = check(load_items(data, 0, 0, *engine));
   ASSERT_EQ(items.items.size(), 1u);
   const auto& truth = items.items[0].truth;
   ASSERT_TRUE(truth);
@@ -210,6 +221,7 @@ TEST_F(Evaluate, NamesWhatIsWrong) {
       {"scale", [](auto& c) { c.scale = 3; }, "scale: must be 0 to 2"},
       {"seeds", [](auto& c) { c.seeds = 0; }, "seeds: must be 1 to 100"},
       {"view", [](auto& c) { c.view = -1; }, "view: must be 0 or more"},
+      {"objects", [](auto& c) { c.max_objects = -1; }, "max_objects: must be 0 or more"},
       {"no such view", [](auto& c) { c.view = 2; }, "dataset: no object has a view 2"},
       {"picture size", [](auto& c) { c.picture_size = 5; }, "picture_size: must be 0, or 16 to 1024"},
       {"dataset", [](auto& c) { c.dataset = "/nowhere.zip"; }, "/nowhere.zip"},

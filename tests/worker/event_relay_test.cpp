@@ -31,6 +31,15 @@ TEST_F(EventRelayTest, SpeaksForItsMember) {
   EXPECT_EQ(reports_[0].task_started().lease().member(), 1);
 }
 
+TEST_F(EventRelayTest, TellsHowFarAnEvaluationIs) {
+  relay_.on_event(R"({"event":"evaluation","candidate":"base","done":3,"total":12})");
+  ASSERT_EQ(reports_.size(), 1u);
+  const auto& progress = reports_[0].evaluation_progress().progress();
+  EXPECT_EQ(progress.candidate(), "base");
+  EXPECT_EQ(progress.done(), 3);
+  EXPECT_EQ(progress.total(), 12);
+}
+
 TEST_F(EventRelayTest, ACheckpointOfAMemberThatStoresNoneIsIgnored) {
   relay_.on_event(R"({"event":"checkpoint","step":7,"path":"/etc/passwd"})");
   relay_.flush();
