@@ -109,7 +109,10 @@ void add_download(CLI::App& app, Command& command) {
   verb->add_option("job", options->job_id, "Job id")->required();
   verb->add_option("-o,--output", options->folder, "Folder to write to")->capture_default_str();
   verb->add_flag("--dataset", options->dataset, "Also the prepared dataset (dataset.zip), for further jobs");
-  verb->add_flag("--logs", options->logs, "Also the course of each training: metrics.jsonl and TensorBoard events");
+  verb->add_flag(
+      "--logs", options->logs,
+      "Also the course of each training and its evaluation: metrics.jsonl, TensorBoard events, evaluation.json, "
+      "contact_sheet.png");
   verb->callback([&command, options] { command.run = [&command, options] { return download(command, *options); }; });
 }
 

@@ -35,11 +35,30 @@ void describe_denoiser(const v1::DenoiserStatus& status, std::string& text) {
   if (status.attempt() > 1) absl::StrAppend(&text, "  attempt ", status.attempt());
   if (status.world_size() > 1) absl::StrAppend(&text, "  ", status.world_size(), " ranks");
   if (status.has_adapter()) absl::StrAppend(&text, "  ", status.adapter().adapter_id());
+  if (status.has_evaluating()) absl::StrAppend(&text, "  ", progress_text(status.evaluating()));
   if (!status.error().empty()) absl::StrAppend(&text, "  ", status.error());
   absl::StrAppend(&text, "\n");
+  for (const auto& scores : status.evaluation().candidates()) absl::StrAppend(&text, "    ", scores_text(scores), "\n");
 }
 
 }  // namespace
+
+std::string progress_text(const v1::EvaluationProgress& progress) {
+  if (progress.candidate().empty()) return "evaluating";
+  return absl::StrCat("evaluating ", progress.candidate(), " ", progress.done(), "/", progress.total());
+}
+
+std::string scores_text(const v1::EvaluationScores& scores) {
+  std::string text = absl::StrFormat("%-15s IoU %.3f  F1 %.3f", scores.candidate(), scores.iou(), scores.f1());
+  if (scores.has_chamfer()) {
+    absl::StrAppendFormat(&text, "  Chamfer %.4f  F-score %.3f  normals %.3f", scores.chamfer(), scores.f_score(),
+                          scores.normal_consistency());
+  }
+  if (scores.has_psnr()) {
+    absl::StrAppendFormat(&text, "  PSNR %.2f  common %.2f", scores.psnr(), scores.psnr_common());
+  }
+  return text;
+}
 
 std::string state_text(v1::JobState state) { return enum_text(v1::JobState_Name(state), "JOB_STATE_"); }
 

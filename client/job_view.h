@@ -14,6 +14,11 @@ std::string priority_text(v1::Priority priority);  // "low", "normal", "high"
 std::string denoiser_text(v1::Denoiser denoiser);  // "sparse_structure"; "preparation" for UNSPECIFIED
 bool is_terminal(v1::JobState state);
 
+// "evaluating base 3/12"
+std::string progress_text(const v1::EvaluationProgress& progress);
+// "adapters  IoU 0.713  F1 0.958  …"
+std::string scores_text(const v1::EvaluationScores& scores);
+
 // "2026-01-31 12:00:00"
 std::string local_time(const google::protobuf::Timestamp& time);
 // "$4.38"

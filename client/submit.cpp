@@ -30,7 +30,7 @@ struct SubmitOptions {
   std::vector<int> holdout_views;
   std::string name, request_id;
   v1::Priority priority = v1::PRIORITY_NORMAL;
-  bool watch = false;
+  bool evaluate = false, watch = false;
 };
 
 Result<v1::TrainingSpec> make_spec(const SubmitOptions& options) {
@@ -44,6 +44,7 @@ Result<v1::TrainingSpec> make_spec(const SubmitOptions& options) {
   spec.set_batch_size(options.batch_size);
   spec.set_world_size(options.world_size);
   for (const int view : options.holdout_views) spec.add_holdout_views(view);
+  spec.set_evaluate(options.evaluate);
   return spec;
 }
 
@@ -158,6 +159,8 @@ void add_submit(CLI::App& app, Command& command) {
   verb->add_option("--seed", options->seed, "Of everything random in the job")->capture_default_str();
   verb->add_option("--holdout-view", options->holdout_views,
                    "Condition view (0..15) kept out of training to measure the validation loss; may be repeated");
+  verb->add_flag("--evaluate", options->evaluate,
+                 "Then judge each adapter by what it makes of the first held-out view (8 when none is named); free");
   verb->add_option("--name", options->name, "For display (default: the source's name)");
   verb->add_option("--request-id", options->request_id, "Repeating it gives the same job (default: a new one)");
   verb->add_flag("--watch", options->watch, "Follow the job until it has ended");

@@ -39,6 +39,10 @@ class EventView {
         return object(event.object_failed());
       case v1::JobEvent::kValidation:
         return validation(event.validation());
+      case v1::JobEvent::kEvaluationProgress:
+        return line(denoiser_text(event.evaluation_progress().denoiser()), progress_text(event.evaluation_progress()));
+      case v1::JobEvent::kEvaluationReady:
+        return evaluation(event.evaluation_ready());
       default:
         return;
     }
@@ -86,6 +90,12 @@ class EventView {
   void validation(const v1::ValidationMeasured& measured) {
     board_.print(absl::StrFormat("%s: validation loss %s training: %.4f", denoiser_text(measured.denoiser()),
                                  measured.before_training() ? "before" : "after", measured.loss()));
+  }
+
+  void evaluation(const v1::EvaluationReady& ready) {
+    for (const auto& scores : ready.evaluation().candidates()) {
+      board_.print(absl::StrCat(denoiser_text(ready.denoiser()), ": ", scores_text(scores)));
+    }
   }
 
   bool json_;
