@@ -14,6 +14,7 @@ struct ExtractOptions {
   std::vector<std::string> outputs{"model.glb"};
   MeshArguments mesh;
   TextureArguments texture;
+  PreviewArguments preview;
 };
 
 Status extract(const Command& command, const ExtractOptions& options) {
@@ -27,6 +28,7 @@ Status extract(const Command& command, const ExtractOptions& options) {
     request.add_formats(format);
     outputs.paths[format] = output;
   }
+  add_preview(options.preview, request, outputs);
   return run_generation(
       command, [&](auto& stub, grpc::ClientContext& context) { return stub.ExtractGlb(&context, request); }, outputs);
 }
@@ -39,6 +41,7 @@ void add_extract(CLI::App& app, Command& command) {
   verb->add_option("state", options->state, "st1.…, as generate printed it")->required();
   add_mesh_options(*verb, options->mesh);
   add_texture_options(*verb, options->texture);
+  add_preview_options(*verb, options->preview);
   verb->add_option("-o,--output", options->outputs,
                    "File to write, by its extension: .glb, .obj, .ply, .stl, .vxz, .npz; may be repeated")
       ->allow_extra_args(false)

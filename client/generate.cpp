@@ -22,6 +22,7 @@ struct GenerateOptions {
   std::optional<double> guidance, shape_guidance, texture_guidance;
   MeshArguments mesh;
   TextureArguments texture;
+  PreviewArguments preview;
   bool keep_state = false;
 };
 
@@ -70,13 +71,14 @@ Result<v1::GenerateRequest> make_request(const GenerateOptions& options) {
 }
 
 Status generate(const Command& command, const GenerateOptions& options) {
-  ESP_ASSIGN(const auto request, make_request(options));
+  ESP_ASSIGN(auto request, make_request(options));
   GenerationOutputs outputs;
   outputs.samples = options.samples.value_or(1);
   for (size_t i = 0; i < options.outputs.size(); ++i) {
     outputs.paths[request.formats(static_cast<int>(i))] = options.outputs[i];
   }
   if (!options.occupancy.empty()) outputs.paths[v1::OUTPUT_FORMAT_OCCUPANCY] = options.occupancy;
+  add_preview(options.preview, request, outputs);
   return run_generation(
       command, [&](auto& stub, grpc::ClientContext& context) { return stub.Generate(&context, request); }, outputs);
 }
@@ -122,6 +124,7 @@ void add_generate(CLI::App& app, Command& command) {
       ->allow_extra_args(false)
       ->capture_default_str();
   verb->add_option("--occupancy", options->occupancy, "Also write the occupied voxels as .npz");
+  add_preview_options(*verb, options->preview);
   verb->callback([&command, options] { command.run = [&command, options] { return generate(command, *options); }; });
 }
 

@@ -20,14 +20,15 @@ void add_mesh_options(CLI::App& verb, MeshArguments& arguments) {
   verb.add_option("--decimation-target", arguments.decimation_target,
                   "Triangles at most, 1000..16777216 (default: the preset's)");
   verb.add_flag("!--no-fill-holes", arguments.fill_holes, "Leave small holes of the shape open");
-  verb.add_flag("--remesh", arguments.remesh, "Make the surface anew around the shape: closed, of one side, thicker");
+  verb.add_flag("!--no-remesh", arguments.remesh,
+                "Keep the decoded surface, instead of a closed one made anew around it");
   verb.add_flag("--geometry-only", arguments.geometry_only, "No texture in the files");
 }
 
 void fill(const MeshArguments& arguments, v1::MeshOptions& mesh) {
   if (arguments.decimation_target) mesh.set_decimation_target(*arguments.decimation_target);
   if (!arguments.fill_holes) mesh.set_fill_holes(false);
-  if (arguments.remesh) mesh.set_remesh(true);
+  if (!arguments.remesh) mesh.set_remesh(false);
   mesh.set_geometry_only(arguments.geometry_only);
 }
 
@@ -55,6 +56,21 @@ void fill(const TextureArguments& arguments, v1::MeshOptions& mesh) {
   if (v1::AlphaMode_Parse("ALPHA_MODE_" + upper(arguments.alpha_mode), &mode)) mesh.set_alpha_mode(mode);
   v1::Preset preset;
   if (v1::Preset_Parse("PRESET_" + upper(arguments.preset), &preset)) mesh.set_preset(preset);
+}
+
+void add_preview_options(CLI::App& verb, PreviewArguments& arguments) {
+  auto* preview = verb.add_option("--preview", arguments.file, "Also get a picture of the object, to this .png");
+  preview->check([](const std::string& name) {
+    return std::filesystem::path(name).extension() == ".png" ? std::string() : name + " does not end in .png";
+  });
+  verb.add_option("--preview-size", arguments.size, "Pixels per side of a view, 64..1024 (default: 512)")
+      ->needs(preview);
+  verb.add_option("--preview-views", arguments.views, "Views of it side by side, 1..8 (default: 1)")->needs(preview);
+}
+
+void fill(const PreviewArguments& arguments, v1::PreviewOptions& preview) {
+  if (arguments.size) preview.set_size(*arguments.size);
+  if (arguments.views) preview.set_views(*arguments.views);
 }
 
 Status add_adapter(const std::string& text, bool low_resolution,

@@ -21,10 +21,10 @@ namespace espalier::client {
 
 inline constexpr uint64_t kMaxImageBytes = uint64_t{20} << 20;
 
-// What --decimation-target, --remesh, … say.
+// What --decimation-target, --no-remesh, … say.
 struct MeshArguments {
   std::optional<int> decimation_target;
-  bool fill_holes = true, remesh = false, geometry_only = false;
+  bool fill_holes = true, remesh = true, geometry_only = false;
 };
 void add_mesh_options(CLI::App& verb, MeshArguments& arguments);
 void fill(const MeshArguments& arguments, v1::MeshOptions& mesh);
@@ -36,6 +36,22 @@ struct TextureArguments {
 };
 void add_texture_options(CLI::App& verb, TextureArguments& arguments);
 void fill(const TextureArguments& arguments, v1::MeshOptions& mesh);
+
+// What --preview, --preview-size and --preview-views say.
+struct PreviewArguments {
+  std::string file;  // .png; empty: none is asked for
+  std::optional<int> size, views;
+};
+void add_preview_options(CLI::App& verb, PreviewArguments& arguments);
+void fill(const PreviewArguments& arguments, v1::PreviewOptions& preview);
+
+// Asks for the preview where one is wanted.
+template <class Request>
+void add_preview(const PreviewArguments& arguments, Request& request, GenerationOutputs& outputs) {
+  if (arguments.file.empty()) return;
+  fill(arguments, *request.mutable_preview());
+  outputs.paths[v1::OUTPUT_FORMAT_PREVIEW] = arguments.file;
+}
 
 // Adds an adapter: FILE[:SCALE] or art_…[:SCALE]. A file's name may hold a colon when no number follows it.
 Status add_adapter(const std::string& text, bool low_resolution,

@@ -21,6 +21,7 @@ struct RetextureOptions {
   std::optional<int> resolution, steps;
   std::optional<double> guidance;
   TextureArguments texture;
+  PreviewArguments preview;
   bool keep_uvs = false;
 };
 
@@ -48,10 +49,11 @@ Status retexture(const Command& command, const RetextureOptions& options) {
   if (written != v1::OUTPUT_FORMAT_GLB) {
     return absl::InvalidArgumentError(absl::StrCat("--output ", options.output, ": must end in .glb"));
   }
-  ESP_ASSIGN(const auto request, make_request(options));
-  return run_generation(command,
-                        [&](auto& stub, grpc::ClientContext& context) { return stub.Retexture(&context, request); },
-                        {{{v1::OUTPUT_FORMAT_GLB, options.output}}});
+  ESP_ASSIGN(auto request, make_request(options));
+  GenerationOutputs outputs{{{v1::OUTPUT_FORMAT_GLB, options.output}}};
+  add_preview(options.preview, request, outputs);
+  return run_generation(
+      command, [&](auto& stub, grpc::ClientContext& context) { return stub.Retexture(&context, request); }, outputs);
 }
 
 }  // namespace
@@ -70,6 +72,7 @@ void add_retexture(CLI::App& app, Command& command) {
   verb->add_option("--texture-steps", options->steps, "Sampler steps, 1..50 (default: the base's)");
   verb->add_option("--texture-guidance", options->guidance, "Guidance strength, 0..15 (default: the base's)");
   add_texture_options(*verb, options->texture);
+  add_preview_options(*verb, options->preview);
   verb->add_flag("--keep-uvs", options->keep_uvs, "Keep the mesh's own texture coordinates");
   verb->add_option("--background", options->background, "Of an opaque image: auto, keyer or none")
       ->check(CLI::IsMember({"auto", "keyer", "none"}))

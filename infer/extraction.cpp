@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "infer/object_files.h"
+#include "infer/preview.h"
 
 namespace espalier::infer {
 
@@ -38,10 +39,12 @@ Result<GeneratedAssets> extract_files(const Latents& latents, const OutputOption
   watch.lap("decode");
   GeneratedSample& sample = assets.samples.emplace_back();
   sample.shape_tokens = latents.shape.cells.rows();
-  ESP_TRY(make_files(&shapes.front(), 0, options, hooks, sample));
+  ESP_ASSIGN(mesh::Scene shown, make_files(&shapes.front(), 0, options, hooks, sample));
   warn_of_triangles(options, 0, assets);
   if (hooks.progress) hooks.progress("mesh", 1, 1);
   watch.lap("mesh");
+  ESP_TRY(add_previews({std::move(shown)}, options.preview, hooks, assets));
+  if (options.preview) watch.lap("preview");
   assets.seconds = watch.seconds();
   return assets;
 }

@@ -8,6 +8,7 @@
 #include "infer/decode.h"
 #include "infer/extraction.h"
 #include "infer/object_files.h"
+#include "infer/preview.h"
 #include "infer/shape.h"
 #include "infer/state_file.h"
 #include "infer/structure.h"
@@ -53,7 +54,8 @@ class Generation {
   Result<std::vector<DecodedShape>> shapes(const at::Tensor& logits, std::map<int, at::Tensor> conditions,
                                            const Noise& noise);
   Status keep(const Latents& latents);
-  Status make_samples(const at::Tensor& logits, const std::vector<DecodedShape>& shapes);
+  // Returns what previews are to show of each; nothing when none are asked for.
+  Result<std::vector<mesh::Scene>> make_samples(const at::Tensor& logits, const std::vector<DecodedShape>& shapes);
   void note_resolution(const ShapeLatent& latent);
 
   const GenerateRequest& request_;
@@ -153,7 +155,9 @@ void Generation::note_resolution(const ShapeLatent& latent) {
   }
 }
 
-Status Generation::make_samples(const at::Tensor& logits, const std::vector<DecodedShape>& shapes) {
+Result<std::vector<mesh::Scene>> Generation::make_samples(const at::Tensor& logits,
+                                                          const std::vector<DecodedShape>& shapes) {
+  std::vector<mesh::Scene> scenes;
   const bool pooled = request_.pooled_structure && plan_.pipeline == nullptr && plan_.resolution == 512;
   assets_.structure_resolution = static_cast<int>(logits.size(2)) / (pooled ? kPooling : 1);
   auto cells = cells_by_sample(nn::occupied_coords(logits, assets_.structure_resolution), request_.samples);
@@ -162,11 +166,13 @@ Status Generation::make_samples(const at::Tensor& logits, const std::vector<Deco
     GeneratedSample& sample = assets_.samples[i];
     sample.voxels = std::move(cells[i]);
     if (sample.voxels.empty()) return nothing_found();
-    ESP_TRY(make_files(shapes.empty() ? nullptr : &shapes[i], assets_.structure_resolution, request_, hooks_, sample));
+    const DecodedShape* shape = shapes.empty() ? nullptr : &shapes[i];
+    ESP_ASSIGN(mesh::Scene shown, make_files(shape, assets_.structure_resolution, request_, hooks_, sample));
+    if (request_.preview) scenes.push_back(std::move(shown));
     warn_of_triangles(request_, i, assets_);
     if (hooks_.progress) hooks_.progress("mesh", static_cast<int>(i) + 1, request_.samples);
   }
-  return absl::OkStatus();
+  return scenes;
 }
 
 Result<GeneratedAssets> Generation::run(uint64_t seed) {
@@ -185,8 +191,10 @@ Result<GeneratedAssets> Generation::run(uint64_t seed) {
   if (plan_.pipeline != nullptr) {
     ESP_ASSIGN(decoded, shapes(logits, std::move(conditions), noise));
   }
-  ESP_TRY(make_samples(logits, decoded));
+  ESP_ASSIGN(std::vector<mesh::Scene> scenes, make_samples(logits, decoded));
   watch_.lap("mesh");
+  ESP_TRY(add_previews(std::move(scenes), request_.preview, hooks_, assets_));
+  if (request_.preview) watch_.lap("preview");
   assets_.seconds = watch_.seconds();
   return std::move(assets_);
 }

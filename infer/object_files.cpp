@@ -8,8 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "dataset/npz.h"
 #include "infer/object.h"
-#include "infer/textured_glb.h"
-#include "mesh/glb_writer.h"
+#include "infer/textured_scene.h"
 #include "mesh/writers.h"
 #include "ovoxel/vxz.h"
 
@@ -72,7 +71,7 @@ Result<std::string> npz_of(const DecodedShape& shape) {
   return dataset::write_npz(arrays);
 }
 
-Result<std::string> geometry_file(const ObjectMesh& object, FileFormat format) {
+mesh::Scene bare_scene(const ObjectMesh& object) {
   mesh::Scene scene;
   scene.meshes.push_back(object.mesh);
   if (!object.both_sides) {
@@ -80,37 +79,35 @@ Result<std::string> geometry_file(const ObjectMesh& object, FileFormat format) {
     scene.materials[0].double_sided = false;
     scene.meshes[0].material_ids.assign(object.mesh.triangles.size(), 0);
   }
-  switch (format) {
-    case FileFormat::kObj:
-      return mesh::write_obj(scene);
-    case FileFormat::kPly:
-      return mesh::write_ply(scene);
-    case FileFormat::kStl:
-      return mesh::write_stl(scene);
-    default:
-      return mesh::write_glb(scene);
-  }
+  return scene;
 }
 
-Result<std::string> glb_file(const ObjectMesh& object, const DecodedShape* shape, const OutputOptions& options,
-                             const StageHooks& hooks) {
-  if (shape == nullptr || shape->materials.empty() || options.geometry_only) {
-    return geometry_file(object, FileFormat::kGlb);
-  }
+// What the .glb holds, or would.
+Result<mesh::Scene> shown_scene(const ObjectMesh& object, const DecodedShape* shape, const OutputOptions& options,
+                                const StageHooks& hooks) {
+  const auto& formats = options.formats;
+  const bool has_glb = std::find(formats.begin(), formats.end(), FileFormat::kGlb) != formats.end();
+  if (!has_glb || shape == nullptr || shape->materials.empty() || options.geometry_only) return bare_scene(object);
   bake::BakeOptions how;
   how.double_sided = object.both_sides;
   const mesh::Surface surface{object.mesh.positions, object.mesh.triangles};
-  return textured_glb(*shape, options, how, hooks,
-                      [&](const bake::AttributeVolume& volume, const bake::BakeOptions& baking) {
-                        return bake::bake(surface, object.decoded, volume, baking);
-                      });
+  return textured_scene(*shape, options, how, hooks,
+                        [&](const bake::AttributeVolume& volume, const bake::BakeOptions& baking) {
+                          return bake::bake(surface, object.decoded, volume, baking);
+                        });
 }
 
 Result<std::string> file_of(const ObjectMesh& object, const DecodedShape* shape, const GeneratedSample& sample,
-                            FileFormat format, const OutputOptions& options, const StageHooks& hooks) {
+                            const mesh::Scene& shown, FileFormat format, const OutputOptions& options) {
   switch (format) {
     case FileFormat::kGlb:
-      return glb_file(object, shape, options, hooks);
+      return glb_of(shown, options);
+    case FileFormat::kObj:
+      return mesh::write_obj(bare_scene(object));
+    case FileFormat::kPly:
+      return mesh::write_ply(bare_scene(object));
+    case FileFormat::kStl:
+      return mesh::write_stl(bare_scene(object));
     case FileFormat::kOccupancy: {
       const auto count = static_cast<int64_t>(sample.voxels.size());
       return dataset::write_npz({{"coords", array_of("<i4", sample.voxels, {count, 3})}});
@@ -119,27 +116,30 @@ Result<std::string> file_of(const ObjectMesh& object, const DecodedShape* shape,
     case FileFormat::kNpz:
       if (shape == nullptr) return absl::InvalidArgumentError("no shape is generated that this file could hold");
       return format == FileFormat::kVxz ? vxz_of(*shape) : npz_of(*shape);
-    default:
-      return geometry_file(object, format);
+    case FileFormat::kPreview:
+      return absl::InternalError("a preview is made after the files");
   }
+  return absl::InternalError("no such format");
 }
 
 }  // namespace
 
-Status make_files(const DecodedShape* shape, int structure_resolution, const OutputOptions& options,
-                  const StageHooks& hooks, GeneratedSample& sample) {
+Result<mesh::Scene> make_files(const DecodedShape* shape, int structure_resolution, const OutputOptions& options,
+                               const StageHooks& hooks, GeneratedSample& sample) {
   ESP_ASSIGN(const ObjectMesh object, shape != nullptr ? shape_mesh(*shape, options)
                                                        : structure_mesh(sample.voxels, structure_resolution, options));
+  ESP_TRY(hooks.check_stop());
+  ESP_ASSIGN(mesh::Scene shown, shown_scene(object, shape, options, hooks));
   for (const FileFormat format : options.formats) {
     ESP_TRY(hooks.check_stop());
-    ESP_ASSIGN(std::string bytes, file_of(object, shape, sample, format, options, hooks));
+    ESP_ASSIGN(std::string bytes, file_of(object, shape, sample, shown, format, options));
     sample.files.push_back({format, std::move(bytes)});
   }
   sample.shape_voxels = shape != nullptr ? static_cast<int64_t>(shape->voxels.size()) : 0;
   sample.vertices = static_cast<int64_t>(object.mesh.positions.size());
   sample.triangles = static_cast<int64_t>(object.mesh.triangles.size());
   sample.holes_closed = static_cast<int64_t>(object.holes_closed);
-  return absl::OkStatus();
+  return shown;
 }
 
 }  // namespace espalier::infer

@@ -4,6 +4,7 @@
 #include "infer/engine.h"
 #include "infer/shape.h"
 #include "infer/stage.h"
+#include "mesh/scene.h"
 
 namespace espalier::infer {
 
@@ -19,9 +20,10 @@ namespace espalier::infer {
 //               clamped
 //   kOccupancy  coords [N, 3] int32
 //
+// Returns what a preview is to show: the scene of the .glb, or the bare mesh without one.
 // FAILED_PRECONDITION: no triangle came out, or no voxel near it; INVALID_ARGUMENT: kVxz or kNpz without a shape;
 // CANCELLED: stopped.
-Status make_files(const DecodedShape* shape, int structure_resolution, const OutputOptions& options,
-                  const StageHooks& hooks, GeneratedSample& sample);
+Result<mesh::Scene> make_files(const DecodedShape* shape, int structure_resolution, const OutputOptions& options,
+                               const StageHooks& hooks, GeneratedSample& sample);
 
 }  // namespace espalier::infer

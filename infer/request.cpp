@@ -30,6 +30,9 @@ void take(const std::optional<T>& value, T low, T high, const std::string& field
 void check_formats(const std::vector<FileFormat>& formats, std::vector<Fault>& faults) {
   if (formats.empty()) faults.push_back({"formats", "no file is asked for"});
   for (size_t i = 0; i < formats.size(); ++i) {
+    if (formats[i] == FileFormat::kPreview) {
+      faults.push_back({absl::StrCat("formats[", i, "]"), "a preview is asked for by its own field, preview"});
+    }
     if (std::find(formats.begin(), formats.begin() + static_cast<ptrdiff_t>(i), formats[i]) ==
         formats.begin() + static_cast<ptrdiff_t>(i)) {
       continue;
@@ -108,6 +111,10 @@ void check_outputs(const OutputOptions& options, std::vector<Fault>& faults) {
                       absl::StrCat(size, " is not a power of two in ", kSmallestTexture, "..", kLargestTexture)});
   }
   if (options.geometry_only) check_no_texture(options, "geometry_only leaves the texture out", faults);
+  if (options.preview) {
+    check_within("preview.size", options.preview->size, 64, 1024, faults);
+    check_within("preview.views", options.preview->views, 1, 8, faults);
+  }
   check_formats(options.formats, faults);
 }
 

@@ -53,6 +53,7 @@ enum class FileFormat {
   kVxz,        // the decoded O-Voxel grid; needs a shape
   kNpz,        // likewise, as NumPy arrays
   kOccupancy,  // .npz of the occupied cells of the structure
+  kPreview,    // PNG; made for OutputOptions::preview, not asked for as a format
 };
 
 // The format that a file's extension stands for (".npz" is kNpz); none for another one.
@@ -67,6 +68,12 @@ struct Preset {
 // Null when there is none of that name; "" stands for the usual one.
 const Preset* find_preset(std::string_view name);
 
+// A picture of an object: views side by side.
+struct PreviewSettings {
+  int size = 512;  // pixels per side of a view, 64..1024
+  int views = 1;   // evenly around the object, 1..8
+};
+
 // Which files an object is written to, and how.
 struct OutputOptions {
   std::vector<FileFormat> formats{FileFormat::kGlb};  // each once
@@ -74,14 +81,16 @@ struct OutputOptions {
   std::optional<int> decimation_target;               // triangles, 1000..16777216; absent: the preset's
   bool fill_holes = true;
   // Make the shape's surface anew as the boundary of what is near it: closed, but thicker (ovoxel/remesh.h).
-  bool remesh = false;
+  // Absent: yes, where there is a shape.
+  std::optional<bool> remesh;
   double remesh_band = 1;     // 0.5..4 voxels
   double remesh_project = 0;  // 0..1
   // Of a texture in .glb files:
-  std::optional<int> texture_size;              // texels per side, a power of two in 64..4096; absent: the preset's
+  std::optional<int> texture_size;  // texels per side, a power of two in 64..4096; absent: the preset's
   std::optional<mesh::TextureFormat> texture_format;  // absent: PNG
-  std::optional<bake::AlphaChoice> alpha_mode;  // absent: opaque
-  bool geometry_only = false;                   // leave it out
+  std::optional<bake::AlphaChoice> alpha_mode;        // absent: opaque
+  bool geometry_only = false;                         // leave it out
+  std::optional<PreviewSettings> preview;             // a picture beside the files; absent: none
 
   int triangles() const;  // at most
   int texels() const;     // per side
@@ -126,7 +135,7 @@ inline constexpr size_t kMaxAdapters = 8;
 SamplerParams apply(const SamplerOverrides& overrides, SamplerParams base, const std::string& prefix,
                     std::vector<Fault>& faults);
 
-// Ranges and contradictions of the options, under "formats" and "mesh".
+// Ranges and contradictions of the options, under "formats", "mesh" and "preview".
 void check_outputs(const OutputOptions& options, std::vector<Fault>& faults);
 
 // What may not be asked of files without a texture.

@@ -7,9 +7,10 @@
 #include "absl/strings/str_cat.h"
 #include "infer/pipeline.h"
 #include "infer/plan.h"
+#include "infer/preview.h"
 #include "infer/tensor_rows.h"
 #include "infer/texture.h"
-#include "infer/textured_glb.h"
+#include "infer/textured_scene.h"
 #include "mesh/normalize.h"
 #include "nn/sparse/ops.h"
 #include "ovoxel/dual_grid.h"
@@ -199,8 +200,9 @@ Result<GeneratedAssets> run_retexture(const RetextureRequest& request, Retexture
 
   bake::BakeOptions baking;
   baking.snap_to_reference = false;  // the mesh is the surface that the voxels were made of
-  ESP_ASSIGN(std::string glb,
-             textured_glb(decoded, request, baking, hooks, baking_onto(scene, surface, map, request.keep_uvs)));
+  ESP_ASSIGN(mesh::Scene textured,
+             textured_scene(decoded, request, baking, hooks, baking_onto(scene, surface, map, request.keep_uvs)));
+  ESP_ASSIGN(std::string glb, glb_of(textured, request));
   watch.lap("bake");
   GeneratedSample& sample = assets.samples.emplace_back();
   sample.files.push_back({FileFormat::kGlb, std::move(glb)});
@@ -208,6 +210,8 @@ Result<GeneratedAssets> run_retexture(const RetextureRequest& request, Retexture
   sample.shape_voxels = static_cast<int64_t>(decoded.voxels.size());
   sample.vertices = static_cast<int64_t>(mesh::vertex_count(scene));
   sample.triangles = static_cast<int64_t>(mesh::face_count(scene));
+  ESP_TRY(add_previews({std::move(textured)}, request.preview, hooks, assets));
+  if (request.preview) watch.lap("preview");
   assets.seconds = watch.seconds();
   return assets;
 }

@@ -62,10 +62,12 @@ Result<std::vector<image::Image>> render_preview(mesh::Scene scene, const Previe
   const double distance = kRoom * radius_of(scene) / std::sin(kFieldOfView / 2);
   std::vector<image::Image> out;
   for (int view = 0; view < options.views; ++view) {
+    if (options.stop.stop_requested()) return absl::CancelledError("stopped");
     const Camera camera{kFirstYaw + 2 * std::numbers::pi * view / options.views, kPitch, distance, kFieldOfView};
     const ViewOptions how{options.size, options.samples, static_cast<uint64_t>(view), options.threads, false};
     ESP_ASSIGN(const image::Image rgba, tracer.render(camera, lighting_of(camera), how));
     out.push_back(image::flattened(rgba, kGround));
+    if (options.progress) options.progress(view + 1);
   }
   return out;
 }
@@ -76,7 +78,8 @@ image::Image preview_sheet(const std::vector<PreviewRow>& rows) {
   size_t most = 0;
   for (const PreviewRow& row : rows) most = std::max(most, row.views.size());
   const bool side_by_side = most == 1;
-  const int head = image::text_height(scale) + kBorder, count = static_cast<int>(rows.size());
+  const bool captions = std::any_of(rows.begin(), rows.end(), [](const auto& row) { return !row.caption.empty(); });
+  const int head = captions ? image::text_height(scale) + kBorder : 0, count = static_cast<int>(rows.size());
   const int width = side_by_side ? count * size : static_cast<int>(most) * size;
   const int height = (side_by_side ? 1 : count) * (size + head);
   image::Image out{width, height, 3, std::vector<uint8_t>(size_t{3} * width * height, kGround)};

@@ -23,7 +23,7 @@ ALLOWED = {
     "nn": {"common"},
     "preprocess": {"common", "archive", "dataset", "image", "mesh", "ovoxel", "render", "nn"},
     "train": {"common", "dataset", "image", "nn"},
-    "infer": {"common", "bake", "dataset", "image", "mesh", "ovoxel", "nn"},
+    "infer": {"common", "bake", "dataset", "image", "mesh", "ovoxel", "render", "nn"},
     "infer/server": {"common", "rpc", "infer"},
     "infer/program": {"common", "rpc", "infer", "infer/server", "preprocess"},
     "evaluate": {"common", "dataset", "image", "infer", "mesh", "ovoxel", "render"},

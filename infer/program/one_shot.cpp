@@ -40,7 +40,7 @@ std::string option_of(const std::string& field, const OneShotOptions& options) {
                                                             {"samples", "--samples"},
                                                             {"max_num_tokens", "--max-num-tokens"},
                                                             {"mesh.decimation_target", "--decimation-target"},
-                                                            {"mesh.remesh", "--remesh"},
+                                                            {"mesh.remesh", "--no-remesh"},
                                                             {"mesh.remesh_band", "--remesh-band"},
                                                             {"mesh.remesh_project", "--remesh-project"},
                                                             {"adapters", "--adapter"}};
@@ -54,7 +54,7 @@ std::string option_of(const std::string& field, const OneShotOptions& options) {
     return *index < options.outputs.size() ? absl::StrCat("--output ", options.outputs[*index].string())
                                            : "--occupancy";
   }
-  for (const auto* names : {&kNames, &texture_option_names()}) {
+  for (const auto* names : {&kNames, &shared_option_names()}) {
     if (const auto name = names->find(field); name != names->end()) return name->second;
   }
   return field;
@@ -66,10 +66,11 @@ Status explain(const std::vector<Fault>& faults, const OneShotOptions& options) 
   return to_status(named);
 }
 
-// The path of each format of the request.
+// The path of each file of a sample.
 std::vector<std::filesystem::path> paths(const OneShotOptions& options) {
   std::vector<std::filesystem::path> out = options.outputs;
   if (!options.occupancy.empty()) out.push_back(options.occupancy);
+  if (!options.preview.file.empty()) out.push_back(options.preview.file);
   return out;
 }
 
@@ -167,6 +168,7 @@ Status run_one_shot(OneShotOptions options) {
     request.adapters.back().low_resolution = true;
   }
   ESP_ASSIGN(request.formats, formats_of(options));
+  request.preview = options.preview.wanted();
   ESP_ASSIGN(const auto engine, Engine::open(options.engine));
   std::vector<Fault> faults;
   const auto assets = engine->generate(request, {}, &faults);

@@ -7,6 +7,7 @@
 
 #include "common/status.h"
 #include "infer/engine.h"
+#include "infer/program/output_options.h"
 
 namespace espalier::infer {
 
@@ -14,8 +15,9 @@ namespace espalier::infer {
 struct OneShotOptions {
   EngineOptions engine;
   std::filesystem::path image;
-  std::vector<std::filesystem::path> outputs;        // each of another format, by its extension
-  std::filesystem::path occupancy;                   // .npz with `coords` [N, 3] int32; empty: none
+  std::vector<std::filesystem::path> outputs;  // each of another format, by its extension
+  std::filesystem::path occupancy;             // .npz with `coords` [N, 3] int32; empty: none
+  PreviewArguments preview;
   std::vector<std::string> adapters;                 // FILE or FILE:SCALE
   std::vector<std::string> low_resolution_adapters;  // likewise, for the first pass of a cascade
   std::string background = "auto";                   // auto, model, keyer, none

@@ -35,6 +35,19 @@ void add_texture_file_options(CLI::App& app, OutputOptions& options) {
                                 "How viewers use the texture's alpha: opaque (default), blend, mask or auto");
 }
 
+void add_preview_options(CLI::App& app, PreviewArguments& arguments) {
+  auto* preview = app.add_option("--preview", arguments.file, "Also draw the object, to this .png");
+  preview->check([](const std::string& name) {
+    return std::filesystem::path(name).extension() == ".png" ? std::string() : name + " does not end in .png";
+  });
+  app.add_option("--preview-size", arguments.settings.size, "Pixels per side of a view, 64..1024")
+      ->needs(preview)
+      ->capture_default_str();
+  app.add_option("--preview-views", arguments.settings.views, "Views of it side by side, 1..8")
+      ->needs(preview)
+      ->capture_default_str();
+}
+
 void add_texture_sampler_options(CLI::App& app, SamplerOverrides& sampler) {
   app.add_option("--texture-steps", sampler.steps, "Sampler steps of the texture, 1..50 (default: the base's)");
   app.add_option("--texture-guidance", sampler.guidance_strength, "Its guidance, 0..15 (default: the base's)");
@@ -42,7 +55,7 @@ void add_texture_sampler_options(CLI::App& app, SamplerOverrides& sampler) {
   app.add_option("--texture-rescale-t", sampler.rescale_t, "1..6 (default: the base's)");
 }
 
-const std::map<std::string, std::string>& texture_option_names() {
+const std::map<std::string, std::string>& shared_option_names() {
   static const std::map<std::string, std::string> kNames = {
       {"texture", "--texture-…"},
       {"texture.steps", "--texture-steps"},
@@ -53,6 +66,8 @@ const std::map<std::string, std::string>& texture_option_names() {
       {"mesh.texture_format", "--texture-format"},
       {"mesh.alpha_mode", "--alpha-mode"},
       {"mesh.preset", "--preset"},
+      {"preview.size", "--preview-size"},
+      {"preview.views", "--preview-views"},
   };
   return kNames;
 }

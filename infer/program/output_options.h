@@ -1,6 +1,8 @@
 #pragma once
 
+#include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,10 +19,19 @@ namespace espalier::infer {
 // --texture-size, --texture-format, --alpha-mode and --preset.
 void add_texture_file_options(CLI::App& app, OutputOptions& options);
 
+// What --preview, --preview-size and --preview-views say.
+struct PreviewArguments {
+  std::filesystem::path file;  // .png; empty: none is made
+  PreviewSettings settings;
+
+  std::optional<PreviewSettings> wanted() const { return file.empty() ? std::nullopt : std::optional(settings); }
+};
+void add_preview_options(CLI::App& app, PreviewArguments& arguments);
+
 // --texture-steps and the other settings of the texture's sampler.
 void add_texture_sampler_options(CLI::App& app, SamplerOverrides& sampler);
 
 // Field paths of a request -> options, for the fields that these options set.
-const std::map<std::string, std::string>& texture_option_names();
+const std::map<std::string, std::string>& shared_option_names();
 
 }  // namespace espalier::infer

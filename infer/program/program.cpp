@@ -43,7 +43,8 @@ void add_shape_options(CLI::App& app, OneShotOptions& options) {
   app.add_option("--decimation-target", request.decimation_target,
                  "Triangles at most, 1000..16777216 (default: the preset's)");
   app.add_flag("!--no-fill-holes", request.fill_holes, "Leave small holes of the shape open");
-  app.add_flag("--remesh", request.remesh, "Make the surface anew around the shape: closed, of one side, thicker");
+  app.add_flag_callback("--no-remesh", [&request] { request.remesh = false; },
+                        "Keep the decoded surface, instead of a closed one made anew around it");
   app.add_option("--remesh-band", request.remesh_band, "By how many voxels, 0.5..4")->capture_default_str();
   app.add_option("--remesh-project", request.remesh_project, "How far its vertices go back to the shape, 0..1")
       ->capture_default_str();
@@ -79,6 +80,7 @@ void add_one_shot_options(CLI::App& app, OneShotOptions& options) {
   app.add_flag("--pooled", request.pooled_structure, "Halve the voxel grid at resolution 512, without a shape");
   add_shape_options(app, options);
   add_texture_options(app, request);
+  add_preview_options(app, options.preview);
 }
 
 CLI::App* add_retexture(CLI::App& app, RetextureOptions& options) {
@@ -98,6 +100,7 @@ CLI::App* add_retexture(CLI::App& app, RetextureOptions& options) {
   verb->add_flag("--keep-uvs", request.keep_uvs, "Keep the mesh's own texture coordinates");
   add_texture_sampler_options(*verb, request.texture);
   add_texture_file_options(*verb, request);
+  add_preview_options(*verb, options.preview);
   return verb;
 }
 

@@ -17,8 +17,8 @@ std::string option_of(const std::string& field, const RetextureOptions& options)
   if (field == "keep_uvs") return "--keep-uvs";
   if (field == "seed" || field == "resolution") return absl::StrCat("--", field);
   if (field.starts_with("adapters")) return "--adapter";
-  const auto name = texture_option_names().find(field);
-  return name == texture_option_names().end() ? field : name->second;
+  const auto name = shared_option_names().find(field);
+  return name == shared_option_names().end() ? field : name->second;
 }
 
 void print_result(const GeneratedAssets& assets, const RetextureOptions& options) {
@@ -28,6 +28,7 @@ void print_result(const GeneratedAssets& assets, const RetextureOptions& options
             << " tokens)\nseed " << assets.seed;
   for (const auto& [stage, seconds] : assets.seconds) std::cout << ", " << stage << " " << seconds << " s";
   std::cout << "\n";
+  for (const std::string& warning : assets.warnings) std::cerr << "espalier-infer: note: " << warning << "\n";
 }
 
 }  // namespace
@@ -41,6 +42,7 @@ Status run_retexture_command(RetextureOptions options) {
   ESP_TRY(image.status());
   request.image = *std::move(image);
   request.background = background_of(options.background);
+  request.preview = options.preview.wanted();
   for (const std::string& text : options.adapters) request.adapters.push_back(parse_adapter(text));
   const auto file = std::filesystem::absolute(options.mesh);
   auto scene = confined_import({})(file.parent_path(), file.filename().string(), {});
@@ -52,7 +54,11 @@ Status run_retexture_command(RetextureOptions options) {
   for (Fault& fault : faults) fault.field = option_of(fault.field, options);
   ESP_TRY(to_status(faults));
   ESP_TRY(assets.status());
-  ESP_TRY(write_file_atomic(options.output, assets->samples.front().file(FileFormat::kGlb)));
+  const GeneratedSample& sample = assets->samples.front();
+  ESP_TRY(write_file_atomic(options.output, sample.file(FileFormat::kGlb)));
+  if (const std::string& picture = sample.file(FileFormat::kPreview); !picture.empty()) {
+    ESP_TRY(write_file_atomic(options.preview.file, picture));
+  }
   print_result(*assets, options);
   return absl::OkStatus();
 }

@@ -6,6 +6,7 @@
 
 #include "common/status.h"
 #include "infer/engine.h"
+#include "infer/program/output_options.h"
 
 namespace espalier::infer {
 
@@ -15,6 +16,7 @@ struct RetextureOptions {
   std::filesystem::path mesh, image, output;
   std::vector<std::string> adapters;  // FILE or FILE:SCALE
   std::string background = "auto";
+  PreviewArguments preview;
   RetextureRequest request;  // the rest
 };
 

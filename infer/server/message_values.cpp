@@ -8,7 +8,7 @@
 namespace espalier::infer {
 namespace {
 
-constexpr std::array<std::pair<FileFormat, FileKind>, 7> kKinds = {{
+constexpr std::array<std::pair<FileFormat, FileKind>, 8> kKinds = {{
     {FileFormat::kGlb, {v1::OUTPUT_FORMAT_GLB, "model", ".glb", "model/gltf-binary"}},
     {FileFormat::kObj, {v1::OUTPUT_FORMAT_OBJ, "model", ".obj", "model/obj"}},
     {FileFormat::kPly, {v1::OUTPUT_FORMAT_PLY, "model", ".ply", "application/octet-stream"}},
@@ -16,6 +16,7 @@ constexpr std::array<std::pair<FileFormat, FileKind>, 7> kKinds = {{
     {FileFormat::kVxz, {v1::OUTPUT_FORMAT_VXZ, "model", ".vxz", "application/octet-stream"}},
     {FileFormat::kNpz, {v1::OUTPUT_FORMAT_NPZ, "model", ".npz", "application/zip"}},
     {FileFormat::kOccupancy, {v1::OUTPUT_FORMAT_OCCUPANCY, "occupancy", ".npz", "application/zip"}},
+    {FileFormat::kPreview, {v1::OUTPUT_FORMAT_PREVIEW, "preview", ".png", "image/png"}},
 }};
 
 constexpr std::pair<v1::PipelineType, const char*> kPipelineNames[] = {

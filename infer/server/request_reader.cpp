@@ -82,6 +82,14 @@ void read_formats(const Message& message, OutputOptions& options, std::vector<Fa
   if (!formats.empty() && static_cast<int>(formats.size()) == message.formats_size()) options.formats = formats;
 }
 
+template <class Message>
+void read_preview(const Message& message, OutputOptions& options) {
+  if (!message.has_preview()) return;
+  PreviewSettings& preview = options.preview.emplace();
+  if (message.preview().has_size()) preview.size = message.preview().size();
+  if (message.preview().has_views()) preview.views = message.preview().views();
+}
+
 // One of `values` by the message's value; nothing for UNSPECIFIED, a fault for an unknown one.
 template <class Value>
 std::optional<Value> choice_of(int value, const std::vector<Value>& values, const char* field,
@@ -111,7 +119,7 @@ void read_textures(const v1::MeshOptions& mesh, OutputOptions& options, std::vec
 void read_mesh(const v1::MeshOptions& mesh, OutputOptions& options, std::vector<Fault>& faults) {
   if (mesh.has_decimation_target()) options.decimation_target = mesh.decimation_target();
   if (mesh.has_fill_holes()) options.fill_holes = mesh.fill_holes();
-  options.remesh = mesh.remesh();
+  if (mesh.has_remesh()) options.remesh = mesh.remesh();
   if (mesh.has_remesh_band()) options.remesh_band = mesh.remesh_band();
   if (mesh.has_remesh_project()) options.remesh_project = mesh.remesh_project();
   read_textures(mesh, options, faults);
@@ -140,6 +148,7 @@ void read_shape(const v1::GenerateRequest& message, GenerateRequest& request, st
   if (message.has_max_num_tokens()) request.max_num_tokens = message.max_num_tokens();
   read_mesh(message.mesh(), request, faults);
   read_formats(message, request, faults);
+  read_preview(message, request);
 }
 
 // Writes or fetches one adapter. A fault of the request goes to `faults` and leaves an OK status.
@@ -242,6 +251,7 @@ OutputOptions read_extraction(const v1::ExtractGlbRequest& message, std::vector<
   check_request_id(message.request_id(), faults);
   read_mesh(message.mesh(), options, faults);
   read_formats(message, options, faults);
+  read_preview(message, options);
   return options;
 }
 
@@ -258,6 +268,7 @@ Result<RetextureRequest> read_retexture(const v1::RetextureRequest& message, con
   request.keep_uvs = message.keep_uvs();
   check_texture_only(message.mesh(), faults);
   read_textures(message.mesh(), request, faults);
+  read_preview(message, request);
   ESP_ASSIGN(request.mesh, read_mesh_file(message, folder, import_mesh, stop, faults));
   ESP_TRY(place_adapters(message, folder, fetch, stop, request.adapters, faults));
   return request;

@@ -24,19 +24,25 @@ class FakeInference final : public v1::InferenceService::Service {
 
   grpc::Status Generate(grpc::ServerContext*, const v1::GenerateRequest* request, Writer* writer) override {
     asked = *request;
-    return answer(std::max(request->samples(), 1), request->formats(), *writer);
+    return answer(std::max(request->samples(), 1), formats_of(request->formats(), *request), *writer);
   }
   grpc::Status ExtractGlb(grpc::ServerContext*, const v1::ExtractGlbRequest* request, Writer* writer) override {
     extraction = *request;
-    return answer(1, request->formats(), *writer);
+    return answer(1, formats_of(request->formats(), *request), *writer);
   }
   grpc::Status Retexture(grpc::ServerContext*, const v1::RetextureRequest* request, Writer* writer) override {
     retexturing = *request;
-    return answer(1, {v1::OUTPUT_FORMAT_GLB}, *writer);
+    return answer(1, formats_of(std::vector<int>{v1::OUTPUT_FORMAT_GLB}, *request), *writer);
   }
 
-  template <class Formats = std::vector<int>>
-  grpc::Status answer(int samples, const Formats& formats, Writer& stream) {
+  template <class Formats, class Request>
+  static std::vector<int> formats_of(const Formats& asked, const Request& request) {
+    std::vector<int> formats(asked.begin(), asked.end());
+    if (request.has_preview()) formats.push_back(v1::OUTPUT_FORMAT_PREVIEW);
+    return formats;
+  }
+
+  grpc::Status answer(int samples, const std::vector<int>& formats, Writer& stream) {
     auto* writer = &stream;
     v1::GenerateEvent event;
     event.mutable_started()->set_seed(1);
@@ -151,7 +157,7 @@ TEST_F(GenerateTest, AsksForWhatTheCommandLineSays) {
                                   "--decimation-target",
                                   "2000",
                                   "--no-fill-holes",
-                                  "--remesh",
+                                  "--no-remesh",
                                   "--background",
                                   "keyer"});
   ASSERT_TRUE(status.ok()) << status;
@@ -183,9 +189,32 @@ TEST_F(GenerateTest, AsksForWhatTheCommandLineSays) {
   EXPECT_EQ(asked.max_num_tokens(), 99);
   EXPECT_EQ(asked.mesh().decimation_target(), 2000);
   EXPECT_FALSE(asked.mesh().fill_holes());
-  EXPECT_TRUE(asked.mesh().remesh());
+  EXPECT_TRUE(asked.mesh().has_remesh() && !asked.mesh().remesh());
   EXPECT_EQ(asked.background_removal(), v1::BACKGROUND_REMOVAL_KEYER);
   EXPECT_THAT(errors_, HasSubstr("the resolution was lowered"));
+}
+
+TEST_F(GenerateTest, GetsAPreviewWithEveryVerb) {
+  const std::vector<std::string> preview = {"-o",  path("m.glb"),     "--preview", path("m.png"), "--preview-size",
+                                            "256", "--preview-views", "4"};
+  const auto expect_asked = [&](const v1::PreviewOptions& asked) {
+    EXPECT_EQ(asked.size(), 256);
+    EXPECT_EQ(asked.views(), 4);
+    EXPECT_EQ(*read_file(path("m.png")), absl::StrCat("format ", v1::OUTPUT_FORMAT_PREVIEW, " sample 0"));
+    std::filesystem::remove(path("m.png"));
+  };
+  const auto with_preview = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), preview.begin(), preview.end());
+    return run(arguments);
+  };
+  ASSERT_TRUE(generate(preview).ok());
+  expect_asked(service_.asked.preview());
+  EXPECT_THAT(service_.asked.formats(), ElementsAre(v1::OUTPUT_FORMAT_GLB));
+  ASSERT_TRUE(with_preview({"extract", "st1.0"}).ok());
+  expect_asked(service_.extraction.preview());
+  ASSERT_TRUE(write_file_atomic(path("m.obj"), "mesh").ok());
+  ASSERT_TRUE(with_preview({"retexture", "--mesh", path("m.obj"), "--image", path("in.png")}).ok());
+  expect_asked(service_.retexturing.preview());
 }
 
 TEST_F(GenerateTest, LeavesOutWhatIsNotGiven) {
@@ -235,13 +264,13 @@ TEST_F(GenerateTest, PrintsTheStateThatWasKept) {
 
 TEST_F(GenerateTest, ExtractsFilesOfAState) {
   const Status status = run({"extract", "st1.abc", "-o", path("m.glb"), "-o", path("m.ply"), "--preset", "mobile",
-                             "--decimation-target", "3000", "--remesh"});
+                             "--decimation-target", "3000", "--no-remesh"});
   ASSERT_TRUE(status.ok()) << status;
   EXPECT_EQ(service_.extraction.state(), "st1.abc");
   EXPECT_THAT(service_.extraction.formats(), ElementsAre(v1::OUTPUT_FORMAT_GLB, v1::OUTPUT_FORMAT_PLY));
   EXPECT_EQ(service_.extraction.mesh().preset(), v1::PRESET_MOBILE);
   EXPECT_EQ(service_.extraction.mesh().decimation_target(), 3000);
-  EXPECT_TRUE(service_.extraction.mesh().remesh());
+  EXPECT_TRUE(service_.extraction.mesh().has_remesh() && !service_.extraction.mesh().remesh());
   EXPECT_EQ(read_file(path("m.glb")).value_or("missing"), "format 1 sample 0");
   EXPECT_EQ(read_file(path("m.ply")).value_or("missing"), "format 3 sample 0");
 }

@@ -67,6 +67,24 @@ TEST_F(ProgramTest, WritesAShapeInEachFormatAskedFor) {
   EXPECT_THAT(printed_, HasSubstr("the dual grid"));
 }
 
+TEST_F(ProgramTest, DrawsWhatItMakes) {
+  const std::vector<std::string> common = {"--base", path("base"), "--image", path("in.png"),
+                                           "--seed", "7",          "-o",      path("out.glb")};
+  const auto run_with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), common.begin(), common.end());
+    return run(more);
+  };
+  ASSERT_EQ(run_with({"--preview", path("out.png"), "--preview-size", "64", "--samples", "2"}), kExitOk) << errors_;
+  EXPECT_EQ(read_file(path("out_0.png"))->substr(1, 3), "PNG");
+  EXPECT_EQ(read_file(path("out_1.png"))->substr(1, 3), "PNG");
+  EXPECT_THAT(printed_, HasSubstr("preview "));
+  EXPECT_EQ(run_with({"--preview", path("out.png"), "--preview-size", "63", "--preview-views", "9"}), kExitInvalid);
+  EXPECT_THAT(errors_, HasSubstr("--preview-size: 63"));
+  EXPECT_THAT(errors_, HasSubstr("--preview-views: 9"));
+  EXPECT_EQ(run_with({"--preview", path("out.jpg")}), kExitInvalid);
+  EXPECT_EQ(run_with({"--preview-size", "64"}), kExitInvalid);
+}
+
 TEST_F(ProgramTest, NamesTheShapeOptionsThatAreWrong) {
   ASSERT_TRUE(write_tiny_shape_base(path("shape")));
   ASSERT_TRUE(write_tiny_adapter(path("low.safetensors"), 1, {"geometry", "", 512}));
@@ -94,10 +112,12 @@ TEST_F(ProgramTest, TexturesAShapeAndAGivenMesh) {
       write_file_atomic(path("m.obj"), "v 1 1 1\nv 2 1 1\nv 1 2 1\nv 1 1 2\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n")
           .ok());
   ASSERT_EQ(run({"retexture", "--base", path("texture"), "--mesh", path("m.obj"), "--image", path("in.png"), "-o",
-                 path("new.glb"), "--texture-size", "64", "--seed", "3"}),
+                 path("new.glb"), "--texture-size", "64", "--seed", "3", "--preview", path("new.png"), "--preview-size",
+                 "64"}),
             kExitOk)
       << errors_;
   EXPECT_NE(read_file(path("new.glb"))->find("baseColorTexture"), std::string::npos);
+  EXPECT_EQ(read_file(path("new.png"))->substr(1, 3), "PNG");
   EXPECT_THAT(printed_, HasSubstr("seed 3"));
 
   EXPECT_EQ(run({"retexture", "--base", path("texture"), "--mesh", path("m.obj"), "--image", path("in.png"), "-o",

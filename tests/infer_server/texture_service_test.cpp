@@ -71,7 +71,9 @@ class TextureServiceTest : public ::testing::Test {
 
   struct Answer {
     Status status;
-    std::string file;
+    std::string file;     // of all but the preview
+    std::string preview;  // likewise
+    v1::GeneratedFile preview_file;
     v1::GenerateFinished finished;
   };
 
@@ -84,9 +86,14 @@ class TextureServiceTest : public ::testing::Test {
     set_deadline(context, std::chrono::seconds(60));
     const auto reader = start(*stub, context, request);
     Answer answer;
+    bool previewing = false;
     v1::GenerateEvent event;
     while (reader->Read(&event)) {
-      if (event.has_chunk()) answer.file += event.chunk().data();
+      if (event.has_file()) {
+        previewing = event.file().format() == v1::OUTPUT_FORMAT_PREVIEW;
+        if (previewing) answer.preview_file = event.file();
+      }
+      if (event.has_chunk()) (previewing ? answer.preview : answer.file) += event.chunk().data();
       if (event.has_finished()) answer.finished = event.finished();
     }
     answer.status = from_grpc(reader->Finish());
@@ -218,6 +225,40 @@ TEST_F(TextureServiceTest, PresetsGiveWayToWhatIsSaid) {
   EXPECT_NE(preset.file, explicit_size.file);
   request.mutable_mesh()->set_texture_size(512);
   EXPECT_EQ(call(request).file, preset.file);
+}
+
+TEST_F(TextureServiceTest, SendsAPreviewBesideTheFiles) {
+  v1::GenerateRequest request = generation();
+  request.mutable_preview()->set_size(64);
+  request.mutable_preview()->set_views(2);
+  const Answer made = call(request);
+  ASSERT_TRUE(made.status.ok()) << made.status;
+  EXPECT_EQ(made.preview_file.name(), "preview.png");
+  EXPECT_EQ(made.preview_file.content_type(), "image/png");
+  EXPECT_EQ(made.preview.substr(1, 3), "PNG");
+  const Answer plain = call(generation());
+  EXPECT_EQ(made.file, plain.file) << "the files are those of a request without";
+  EXPECT_EQ(plain.preview, "");
+
+  v1::ExtractGlbRequest again = extraction(made.finished.objects(0).state());
+  *again.mutable_preview() = request.preview();
+  EXPECT_EQ(call(again).preview, made.preview);
+  v1::RetextureRequest retexture = retexturing();
+  retexture.mutable_preview()->set_size(64);
+  EXPECT_EQ(call(retexture).preview.substr(1, 3), "PNG");
+}
+
+TEST_F(TextureServiceTest, NamesEveryFaultyFieldOfAPreview) {
+  v1::GenerateRequest bad = generation();
+  bad.add_formats(v1::OUTPUT_FORMAT_PREVIEW);
+  bad.mutable_preview()->set_size(0);
+  bad.mutable_preview()->set_views(9);
+  EXPECT_THAT(field_faults(call(bad).status),
+              ElementsAre(Field(&FieldFault::field, "preview.size"), Field(&FieldFault::field, "preview.views"),
+                          Field(&FieldFault::field, "formats[0]")));
+  v1::RetextureRequest retexture = retexturing();
+  retexture.mutable_preview()->set_views(0);
+  EXPECT_THAT(field_faults(call(retexture).status), ElementsAre(Field(&FieldFault::field, "preview.views")));
 }
 
 TEST_F(TextureServiceTest, NamesEveryFaultyField) {

@@ -105,6 +105,19 @@ TEST(Preview, DoesNotDependOnThreads) {
   EXPECT_EQ(render_preview(two_faced(), one)->at(0).pixels, render_preview(two_faced(), three)->at(0).pixels);
 }
 
+TEST(Preview, TellsEachViewAndStopsBetweenThem) {
+  std::stop_source stop;
+  PreviewOptions options = quick(4);
+  options.stop = stop.get_token();
+  std::vector<int> done;
+  options.progress = [&](int views) {
+    done.push_back(views);
+    if (views == 2) stop.request_stop();
+  };
+  EXPECT_EQ(render_preview(two_faced(), options).status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(done, (std::vector<int>{1, 2}));
+}
+
 TEST(Preview, RefusesBadOptionsAndScenes) {
   for (const auto change : {+[](PreviewOptions& o) { o.views = 0; }, +[](PreviewOptions& o) { o.size = 8; },
                             +[](PreviewOptions& o) { o.size = 4096; }, +[](PreviewOptions& o) { o.samples = 0; }}) {
@@ -130,6 +143,7 @@ TEST(PreviewSheet, StacksRowsAndSetsSingleViewsSideBySide) {
   }
   EXPECT_GT(ink, 4);  // the caption of the second one
   EXPECT_EQ(single.at(100, head + 5)[0], 0);
+  EXPECT_EQ(preview_sheet({{"", {black, black}}}).height, 64) << "no caption needs no room";
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "infer/textured_glb.h"
+#include "infer/textured_scene.h"
 
 #include <cmath>
 
@@ -12,8 +12,8 @@ constexpr int kPercent = 100;
 
 }  // namespace
 
-Result<std::string> textured_glb(const DecodedShape& shape, const OutputOptions& output, bake::BakeOptions baking,
-                                 const StageHooks& hooks, const Bake& bake) {
+Result<mesh::Scene> textured_scene(const DecodedShape& shape, const OutputOptions& output, bake::BakeOptions baking,
+                                   const StageHooks& hooks, const Bake& bake) {
   baking.texture_size = output.texels();
   baking.alpha = output.alpha_mode.value_or(bake::AlphaChoice::kOpaque);
   baking.stop = hooks.stop;
@@ -28,9 +28,13 @@ Result<std::string> textured_glb(const DecodedShape& shape, const OutputOptions&
   }
   ESP_TRY(baked.status());
   tell(1);
+  return std::move(baked->scene);
+}
+
+Result<std::string> glb_of(const mesh::Scene& scene, const OutputOptions& output) {
   mesh::GlbOptions glb;
   glb.texture_format = output.texture_format.value_or(mesh::TextureFormat::kPng);
-  return mesh::write_glb(baked->scene, glb);
+  return mesh::write_glb(scene, glb);
 }
 
 }  // namespace espalier::infer
