@@ -77,11 +77,12 @@ Result<ObjectMesh> shape_mesh(const DecodedShape& shape, const OutputOptions& op
   ESP_TRY(close_holes(surface, options, out.holes_closed));
   if (surface.triangles.empty()) return no_surface();
   if (!shape.materials.empty()) out.decoded = surface;
-  ESP_TRY(options.remesh ? make_anew(surface, shape.resolution, options)
-                         : put_in_order(surface, options, out.holes_closed));
+  const bool anew = options.remesh.value_or(true);
+  ESP_TRY(anew ? make_anew(surface, shape.resolution, options)
+               : put_in_order(surface, options, out.holes_closed));
   if (surface.triangles.empty()) return no_surface();
   out.mesh = finished(std::move(surface));
-  out.both_sides = !options.remesh;
+  out.both_sides = !anew;
   return out;
 }
 

@@ -67,7 +67,7 @@ void check_structure_only(const GenerateRequest& request, const nn::BaseModel& b
   constexpr const char* kNone = "this request ends with the sparse structure";
   if (!request.pipeline.empty()) faults.push_back({"pipeline_type", kNone});
   if (is_given(request.shape)) faults.push_back({"shape", kNone});
-  if (request.remesh) faults.push_back({"mesh.remesh", kNone});
+  if (request.remesh.value_or(false)) faults.push_back({"mesh.remesh", kNone});
   if (!request.state_folder.empty()) faults.push_back({"keep_state", kNone});
   for (size_t i = 0; i < request.formats.size(); ++i) {
     if (request.formats[i] != FileFormat::kVxz && request.formats[i] != FileFormat::kNpz) continue;

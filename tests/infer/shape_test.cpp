@@ -51,6 +51,7 @@ class ShapeTest : public ::testing::Test {
     request.seed = 7;
     request.pipeline = pipeline;
     request.formats = std::move(formats);
+    request.remesh = false;  // most tests are about what was decoded
     return request;
   }
 
@@ -321,9 +322,9 @@ TEST_F(ShapeTest, SimplifiesToTheTarget) {
   EXPECT_EQ(small->samples[0].triangles > 1000, !small->warnings.empty());
 }
 
-TEST_F(ShapeTest, MakesAClosedSurfaceAnewOnRequest) {
+TEST_F(ShapeTest, MakesAClosedSurfaceAnewUnlessToldOtherwise) {
   GenerateRequest asked = request("512", {FileFormat::kGlb, FileFormat::kPly});
-  asked.remesh = true;
+  asked.remesh.reset();
   const auto assets = engine_->generate(asked);
   ASSERT_TRUE(assets.ok()) << assets.status();
   EXPECT_THAT(assets->samples[0].file(FileFormat::kGlb), ::testing::Not(HasSubstr("doubleSided")));

@@ -45,6 +45,7 @@ class TextureFixture : public ::testing::Test {
     request.seed = 7;
     request.pipeline = pipeline;
     request.formats = std::move(formats);
+    request.remesh = false;  // most tests are about what was decoded
     return request;
   }
 

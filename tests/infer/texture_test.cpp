@@ -161,7 +161,7 @@ TEST_F(TextureTest, BakesOneMaterialIntoTheGlb) {
   EXPECT_FALSE(scene.meshes.at(0).uvs.empty());
 
   GenerateRequest anew = glb_request();
-  anew.remesh = true;
+  anew.remesh.reset();
   const auto closed = engine_->generate(anew);
   ASSERT_TRUE(closed.ok()) << closed.status();
   EXPECT_FALSE(scene_of(*closed).materials.at(0).double_sided);
