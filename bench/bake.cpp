@@ -1,6 +1,7 @@
-// From the materials in voxels to a textured mesh, step by step.
+// From a decoded surface with materials in voxels to a textured mesh in a file, step by step.
 //
-//   bench_bake --faces 1000000 --texture 4096 --resolution 512 --threads 2 [--noise 0.3] [--no-snap] [--json]
+//   bench_bake --faces 1000000 --texture 4096 --resolution 512 --threads 2 [--remesh] [--noise 0.3] [--no-snap]
+//   [--json]
 //
 // The surface is what a decoder gives: the dual grid's mesh of a knotted tube with bumps, its vertices moved by noise
 // (in voxels), simplified to `faces` triangles; colours are looked up on the unsimplified one.
@@ -13,10 +14,12 @@
 #include <nlohmann/json.hpp>
 #include <numbers>
 
+#include "absl/strings/str_cat.h"
 #include "bench/support.h"
 #include "mesh/glb_writer.h"
 #include "ovoxel/dual_grid.h"
 #include "ovoxel/dual_mesh.h"
+#include "ovoxel/remesh.h"
 
 namespace espalier {
 namespace {
@@ -26,7 +29,7 @@ struct Options {
   int texture = 4096, threads = 0;
   int32_t resolution = 512;
   float noise = 0;
-  bool snap = true, json = false;
+  bool snap = true, remesh = false, json = false;
 };
 
 // A closed tube around a (2, 3) torus knot, of 2 * around * along triangles.
@@ -98,26 +101,56 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
+// Runs a step and notes its seconds.
+template <class Step>
+Status timed(const char* name, nlohmann::json& out, const Step& step) {
+  const auto start = std::chrono::steady_clock::now();
+  ESP_TRY(step());
+  out[absl::StrCat("seconds_", name)] = seconds_since(start);
+  return absl::OkStatus();
+}
+
+// What infer/ does to a decoded surface before it is baked.
+Status finish_surface(const Options& options, mesh::Surface& surface, nlohmann::json& out) {
+  ESP_TRY(timed("holes", out, [&] { return mesh::fill_holes(surface).status(); }));
+  if (options.remesh) {
+    ESP_TRY(timed("remesh", out, [&]() -> Status {
+      ovoxel::RemeshOptions how;
+      how.resolution = options.resolution;
+      how.threads = options.threads;
+      ESP_ASSIGN(surface, ovoxel::remesh(surface, how));
+      return absl::OkStatus();
+    }));
+    out["remeshed_faces"] = surface.triangles.size();
+  } else {
+    ESP_TRY(timed("repair", out, [&] { return mesh::repair(surface); }));
+  }
+  if (surface.triangles.size() > options.faces) {
+    ESP_TRY(timed("simplify", out, [&]() -> Status {
+      ESP_ASSIGN(surface, mesh::simplify(surface, options.faces));
+      return absl::OkStatus();
+    }));
+  }
+  return options.remesh ? absl::OkStatus() : timed("orient", out, [&] { return mesh::orient(surface); });
+}
+
 Result<nlohmann::json> run(const Options& options) {
   ESP_ASSIGN(const Decoded object, decoded(options));
+  nlohmann::json out;
   mesh::Surface surface = object.surface;
-  ESP_TRY(mesh::repair(surface));
-  if (surface.triangles.size() > options.faces) {
-    ESP_ASSIGN(surface, mesh::simplify(surface, options.faces));
-  }
-  ESP_TRY(mesh::orient(surface));
+  ESP_TRY(finish_surface(options, surface, out));
   bake::BakeOptions how;
   how.texture_size = options.texture;
   how.threads = options.threads;
   how.snap_to_reference = options.snap;
   ESP_ASSIGN(const bake::BakedObject baked,
              bake::bake(surface, object.surface, {object.voxels, object.values, options.resolution}, how));
-  nlohmann::json out = {{"decoded_faces", object.surface.triangles.size()},
-                        {"faces", surface.triangles.size()},
-                        {"voxels", object.voxels.size()},
-                        {"charts", baked.report.charts},
-                        {"texels", baked.report.texels},
-                        {"unfilled", baked.report.unfilled}};
+  out.update({{"decoded_faces", object.surface.triangles.size()},
+              {"faces", surface.triangles.size()},
+              {"voxels", object.voxels.size()},
+              {"charts", baked.report.charts},
+              {"texels", baked.report.texels},
+              {"unfilled", baked.report.unfilled}});
   for (const bake::StepTime& step : baked.report.steps) out["seconds_" + step.step] = step.seconds;
   const auto start = std::chrono::steady_clock::now();
   ESP_ASSIGN(const std::string glb, mesh::write_glb(baked.scene));
@@ -138,6 +171,7 @@ int main(int argc, char** argv) {
   app.add_option("--resolution", options.resolution, "voxels per side")->check(CLI::Range(16, 1024));
   app.add_option("--threads", options.threads, "0: one per core")->check(CLI::Range(0, 256))->capture_default_str();
   app.add_option("--noise", options.noise, "of the decoded vertices, standard deviation in voxels");
+  app.add_flag("--remesh", options.remesh, "make the surface anew, as generation does unless told otherwise");
   app.add_flag("!--no-snap", options.snap, "colours at the texels' own places");
   app.add_flag("--json", options.json, "print one line of JSON");
   CLI11_PARSE(app, argc, argv);
