@@ -12,7 +12,7 @@ namespace {
 
 // Numbers are read as text, so that all faults can be told at once.
 struct Texts {
-  std::string input, output, base, work_dir;
+  std::string input, output, base, work_dir, blender;
   std::string resolution = "512", seed = "0", views = "16", render_resolution = "0", render_samples = "32",
               threads = "0", shard = "0/1", progress_fd = "-1";
   std::vector<std::string> merge;
@@ -36,6 +36,8 @@ void declare(CLI::App& app, Texts& texts) {
   app.add_option("--work-dir", texts.work_dir, "keeps finished objects, so that a stopped run can go on");
   app.add_option("--shard", texts.shard, "I/N: prepare only every N-th asset from place I on, and write a part")
       ->capture_default_str();
+  app.add_option("--blender", texts.blender,
+                 "reads .blend files: a blender, or a Python with the module bpy; none: refuses them");
   app.add_option("--merge", texts.merge, "parts of all shards to join to the dataset of one whole run")
       ->expected(1, -1);
   app.add_option("--progress-fd", texts.progress_fd, "descriptor for progress events as JSON lines");
@@ -86,6 +88,7 @@ Status parse_command_line(int argc, const char* const* argv, CommandLine& line) 
   config.output = texts.output;
   config.base = texts.base;
   config.work_dir = texts.work_dir;
+  config.importer.blender = texts.blender;
   config.texture_from_default_material = texts.texture_from_default_material;
   config.keep_voxels = texts.keep_voxels;
   number("resolution", texts.resolution, config.resolution, faults);

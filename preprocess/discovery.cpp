@@ -24,7 +24,7 @@ std::string extension(std::string_view name) {
 
 bool has_companions(std::string_view name) {
   const std::string kind = extension(name);
-  return kind == ".gltf" || kind == ".obj" || kind == ".fbx";
+  return kind == ".gltf" || kind == ".obj" || kind == ".fbx" || kind == ".blend";
 }
 
 bool is_companion(std::string_view name) {

@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "mesh/import.h"
+#include "preprocess/blender.h"
 #include "preprocess/sandbox.h"
 #include "preprocess/scene_file.h"
 
@@ -20,7 +21,7 @@ namespace espalier::preprocess {
 namespace {
 
 constexpr int kResultFd = 3;
-constexpr int kSandboxFailed = 126, kExecFailed = 127;
+constexpr int kExecFailed = 127;  // of run_confined, or of a program's dynamic loader
 
 // An unnamed file for the child to write to, mapped once the child has ended.
 class ResultFile {
@@ -56,19 +57,37 @@ class ResultFile {
   size_t bytes_ = 0;
 };
 
-// Why a child that gave no result ended; OK when it ended well.
-Status explain(const ChildExit& exit, const SandboxLimits& limits, const std::filesystem::path& importer) {
+// `espalier-preprocess` beside the running program.
+std::filesystem::path default_program() {
+  std::error_code error;
+  return std::filesystem::read_symlink("/proc/self/exe", error).parent_path() / "espalier-preprocess";
+}
+
+// Why a child that gave no result ended by itself; OK when it ended well. No program to be is the run's fault.
+Status explain_code(int code, const std::filesystem::path& program) {
+  if (code == 0) return absl::OkStatus();
+  if (code == kExecFailed) return absl::UnavailableError(absl::StrCat("cannot run the importer ", program.string()));
+  if (code == kNoConfinement) return absl::UnavailableError("the importer cannot confine itself on this system");
+  return absl::InvalidArgumentError(absl::StrCat("UNREADABLE: the importer failed with code ", code));
+}
+
+// The same of Blender, which is optional: without it only the asset is lost.
+Status explain_blender_code(int code, const std::filesystem::path& blender) {
+  if (code == 0) return absl::OkStatus();
+  const auto unsupported = [](const auto&... why) {
+    return absl::InvalidArgumentError(absl::StrCat("UNSUPPORTED_FEATURE: ", why...));
+  };
+  if (code == kNoBlender || code == kExecFailed) return unsupported("Blender cannot be run: ", blender.string());
+  if (code == kNoConfinement)
+    return unsupported(".blend files are read only where the kernel can confine Blender (Landlock and seccomp)");
+  return absl::InvalidArgumentError(absl::StrCat("UNREADABLE: Blender failed with code ", code));
+}
+
+// The same of any child that did not end by itself.
+Status explain(const ChildExit& exit, const SandboxLimits& limits) {
   if (exit.kind == ChildExit::Kind::kTimedOut)
     return absl::DeadlineExceededError(
         absl::StrCat("TIMEOUT: reading the asset takes longer than ", limits.wall_seconds, " seconds"));
-  if (exit.kind == ChildExit::Kind::kExited) {
-    if (exit.value == 0) return absl::OkStatus();
-    if (exit.value == kExecFailed)
-      return absl::UnavailableError(absl::StrCat("cannot run the importer ", importer.string()));
-    if (exit.value == kSandboxFailed)
-      return absl::UnavailableError("the importer cannot confine itself on this system");
-    return absl::InvalidArgumentError(absl::StrCat("UNREADABLE: the importer failed with code ", exit.value));
-  }
   switch (exit.value) {
     case SIGXCPU:
       return absl::DeadlineExceededError(
@@ -83,6 +102,11 @@ Status explain(const ChildExit& exit, const SandboxLimits& limits, const std::fi
   }
 }
 
+Status unsupported(const std::string& file, const Status& why) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      "UNSUPPORTED_FEATURE: ", std::filesystem::path(file).filename().string(), ": ", std::string(why.message())));
+}
+
 bool write_all(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(fd, bytes.data(), bytes.size());
@@ -95,26 +119,29 @@ bool write_all(int fd, std::string_view bytes) {
 
 }  // namespace
 
-std::filesystem::path default_importer() {
-  std::error_code error;
-  return std::filesystem::read_symlink("/proc/self/exe", error).parent_path() / "espalier-preprocess";
-}
-
-Result<mesh::Scene> import_asset(const std::filesystem::path& root, const std::string& file,
-                                 const std::filesystem::path& importer, const SandboxLimits& limits,
+Result<mesh::Scene> import_asset(const std::filesystem::path& root, const std::string& file, const Importer& importer,
                                  const std::filesystem::path& scratch, std::stop_token stop) {
+  const bool blend = is_blend_name(file);
+  std::vector<std::string> arguments = {blend ? kImportBlendVerb : kImportVerb, root.string(), file};
+  if (blend) {
+    const auto blender = find_blender(importer.blender);
+    if (!blender.ok()) return unsupported(file, blender.status());
+    arguments.push_back(blender->string());
+  }
   ResultFile result(scratch);
   if (result.fd() < 0)
     return absl::UnavailableError(absl::StrCat(scratch.string(), ": cannot hold a file: ", std::strerror(errno)));
-  ESP_ASSIGN(const ChildExit exit,
-             run_confined(importer, {kImportVerb, root.string(), file}, result.fd(), limits, std::move(stop)));
-  ESP_TRY(explain(exit, limits, importer));
+  const auto program = importer.program.empty() ? default_program() : importer.program;
+  const SandboxLimits& limits = blend ? importer.blender_limits : importer.limits;
+  ESP_ASSIGN(const ChildExit exit, run_confined(program, arguments, result.fd(), limits, std::move(stop)));
+  if (exit.kind != ChildExit::Kind::kExited) return explain(exit, limits);
+  ESP_TRY(blend ? explain_blender_code(exit.value, arguments.back()) : explain_code(exit.value, program));
   return read_import_result(result.map());
 }
 
 int import_asset_child(const std::filesystem::path& root, const std::string& file) {
   const std::filesystem::path path = root / file;
-  if (!confine_this_process(root).ok()) return kSandboxFailed;
+  if (!confine_this_process(root).ok()) return kNoConfinement;
   std::string result;
   try {
     mesh::ImportOptions options;

@@ -18,7 +18,7 @@
 #include "preprocess/assembly.h"
 #include "preprocess/asset_source.h"
 #include "preprocess/discovery.h"
-#include "preprocess/import_asset.h"
+#include "preprocess/blender.h"
 #include "preprocess/object_run.h"
 #include "preprocess/part.h"
 
@@ -102,8 +102,7 @@ Result<Plan> make_plan(const PreprocessConfig& config) {
   plan.grid_scale = base.grid_scale();
   plan.threads =
       config.threads > 0 ? config.threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  settings.importer = config.importer.empty() ? default_importer() : config.importer;
-  settings.sandbox = config.sandbox;
+  settings.importer = config.importer;
   settings.views = config.views;
   settings.render_size = config.render_resolution > 0 ? config.render_resolution : settings.voxel_resolution;
   settings.render_samples = config.render_samples;
@@ -323,6 +322,9 @@ Status validate(const PreprocessConfig& config) {
   range("threads", config.threads, 0, 1024);
   range("shards", config.shards, 1, 1024);
   range("shard", config.shard, 0, std::max(0, config.shards - 1));
+  if (const auto& blender = config.importer.blender; !blender.empty() && blender != "none") {
+    if (const auto found = find_blender(blender); !found.ok()) faults.push_back(std::string(found.status().message()));
+  }
   if (faults.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrJoin(faults, "\n"));
 }

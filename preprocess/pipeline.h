@@ -7,6 +7,7 @@
 #include <string>
 
 #include "common/status.h"
+#include "preprocess/importer.h"
 
 // From a user's 3D assets to a prepared dataset. Free of torch.
 //
@@ -15,15 +16,6 @@
 //
 // A dataset serves all stages that its base has an encoder for, whatever a job trains first.
 namespace espalier::preprocess {
-
-// How one asset's import child is confined. Beyond these it has no network, no other files than the asset's tree, no
-// new processes, and only the system calls that reading and decoding need.
-struct SandboxLimits {
-  uint64_t address_space_bytes = uint64_t{8} << 30;
-  uint64_t result_bytes = uint64_t{4} << 30;
-  int cpu_seconds = 120;
-  int wall_seconds = 180;  // then the child's process group is killed
-};
 
 struct PreprocessConfig {
   std::filesystem::path input;   // .zip (assets, or a prepared dataset), a folder, or one asset file
@@ -45,9 +37,7 @@ struct PreprocessConfig {
   // Finished objects are kept here, so that a restarted run goes on where the last one stopped. Empty: a temporary
   // folder beside the output, removed at the end.
   std::filesystem::path work_dir;
-  // Program with the `import-asset` verb; empty: `espalier-preprocess` beside the running program.
-  std::filesystem::path importer;
-  SandboxLimits sandbox;
+  Importer importer;
 };
 
 // INVALID_ARGUMENT listing every fault at once, one per line.

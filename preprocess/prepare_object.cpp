@@ -97,8 +97,7 @@ class Preparation {
  private:
   Status load(std::vector<std::string>& warnings) {
     stage_ = "load";
-    ESP_ASSIGN(scene_, import_asset(settings_.root, asset_.path, settings_.importer, settings_.sandbox,
-                                    settings_.scratch, stop_));
+    ESP_ASSIGN(scene_, import_asset(settings_.root, asset_.path, settings_.importer, settings_.scratch, stop_));
     warnings = scene_.warnings;
     record_.faces = static_cast<int64_t>(mesh::face_count(scene_));
     record_.vertices = static_cast<int64_t>(mesh::vertex_count(scene_));

@@ -18,8 +18,7 @@ namespace espalier::preprocess {
 struct ObjectSettings {
   std::filesystem::path root;     // of the assets
   std::filesystem::path scratch;  // for import results
-  std::filesystem::path importer;
-  SandboxLimits sandbox;
+  Importer importer;
   int voxel_resolution = 1024;  // voxels per side: the highest tier of the base
   int ss_resolution = 64;       // occupancy cells per side
   int shape_resolution = 512;   // voxels per side of the dual grid and the materials: the tier of the run

@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "common/stop_signals.h"
+#include "preprocess/blender.h"
 #include "preprocess/command_line.h"
 #include "preprocess/import_asset.h"
 #include "preprocess/merge.h"
@@ -14,6 +15,8 @@ int main(int argc, char** argv) {
   using namespace espalier;
   if (argc == 4 && std::string_view(argv[1]) == preprocess::kImportVerb)
     ::_exit(preprocess::import_asset_child(argv[2], argv[3]));
+  if (argc == 5 && std::string_view(argv[1]) == preprocess::kImportBlendVerb)
+    ::_exit(preprocess::import_blend_child(argv[2], argv[3], argv[4]));
   configure_log("preprocess", LogLevel::kInfo, LogFormat::kText);
   const StopSignals signals;
   preprocess::CommandLine line;

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "common/status.h"
-#include "preprocess/pipeline.h"
+#include "preprocess/importer.h"
 
 // Running code that reads hostile files in a child process that can do little else.
 namespace espalier::preprocess {
@@ -28,5 +28,11 @@ Result<ChildExit> run_confined(const std::filesystem::path& program, const std::
 // kernel has it) and the system calls of reading, computing and writing to open descriptors (seccomp; anything else
 // kills the process). UNAVAILABLE when the kernel refuses the filter: then nothing must be read.
 Status confine_this_process(const std::filesystem::path& root);
+
+// Called by a child before it becomes `program`, an external converter, which inherits it: reading below `root` and of
+// the program's own and the system's libraries (Landlock), no file opened for writing, no other processes, no sockets
+// and no signals to others (seccomp: such calls fail). Threads are allowed, and execve. UNAVAILABLE when the kernel
+// lacks either: then the converter must not run.
+Status confine_converter(const std::filesystem::path& root, const std::filesystem::path& program);
 
 }  // namespace espalier::preprocess

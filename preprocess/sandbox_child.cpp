@@ -1,20 +1,17 @@
 #include <fcntl.h>
-#include <linux/landlock.h>
-#include <seccomp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
-#include <memory>
 
-#include "absl/strings/str_cat.h"
 #include "preprocess/sandbox.h"
+#include "preprocess/sandbox_filter.h"
 
 namespace espalier::preprocess {
 namespace {
+
+using internal::Filter;
+using internal::unavailable;
 
 // Reading and computing; nothing that makes processes, sockets or files. `open` goes through the rule below.
 constexpr int kAllowed[] = {
@@ -48,35 +45,8 @@ constexpr int kAllowed[] = {
     SCMP_SYS(rseq),         SCMP_SYS(membarrier),
 };
 
-Status unavailable(std::string_view what, int error) {
-  return absl::UnavailableError(absl::StrCat("sandbox: ", std::string(what), ": ", std::strerror(error)));
-}
-
-// Landlock: of the file system only reading below `root`. A kernel without it leaves the seccomp filter, which still
-// forbids opening anything for writing.
-Status restrict_files(const std::filesystem::path& root) {
-  landlock_ruleset_attr attributes{};
-  attributes.handled_access_fs = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1;  // every right of the first version
-  const int rules = static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0));
-  if (rules < 0) return errno == ENOSYS || errno == EOPNOTSUPP ? absl::OkStatus() : unavailable("landlock", errno);
-  landlock_path_beneath_attr beneath{};
-  beneath.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
-  beneath.parent_fd = ::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (beneath.parent_fd < 0) return unavailable(root.string(), errno);
-  const bool good = ::syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) == 0 &&
-                    ::syscall(SYS_landlock_restrict_self, rules, 0) == 0;
-  const int error = errno;
-  ::close(beneath.parent_fd);
-  ::close(rules);
-  return good ? absl::OkStatus() : unavailable("landlock", error);
-}
-
-struct FilterRelease {
-  void operator()(void* filter) const { ::seccomp_release(filter); }
-};
-
 Status restrict_calls() {
-  const std::unique_ptr<void, FilterRelease> filter(::seccomp_init(SCMP_ACT_KILL_PROCESS));
+  const Filter filter(::seccomp_init(SCMP_ACT_KILL_PROCESS));
   if (filter == nullptr) return unavailable("seccomp", ENOMEM);
   int error = 0;
   for (const int call : kAllowed) error |= ::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 0);
@@ -100,7 +70,8 @@ Status restrict_calls() {
 Status confine_this_process(const std::filesystem::path& root) {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return unavailable("no_new_privs", errno);
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-  ESP_TRY(restrict_files(root));
+  // A kernel without Landlock leaves the filter, which still forbids opening anything for writing.
+  ESP_TRY(internal::restrict_files({{root}}).status());
   return restrict_calls();
 }
 

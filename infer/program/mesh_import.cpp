@@ -6,11 +6,10 @@
 namespace espalier::infer {
 
 ImportMesh confined_import(const std::filesystem::path& importer) {
-  const auto program = importer.empty() ? preprocess::default_importer() : importer;
-  return [program](const std::filesystem::path& folder, const std::string& file,
-                   std::stop_token stop) -> Result<mesh::Scene> {
+  return [importer](const std::filesystem::path& folder, const std::string& file,
+                    std::stop_token stop) -> Result<mesh::Scene> {
     ESP_ASSIGN(const TempDir scratch, TempDir::create("espalier-import"));
-    return preprocess::import_asset(folder, file, program, {}, scratch.path(), std::move(stop));
+    return preprocess::import_asset(folder, file, {.program = importer}, scratch.path(), std::move(stop));
   };
 }
 

@@ -1,12 +1,15 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/files.h"
 #include "mesh/import.h"
 #include "mesh/normalize.h"
 #include "nn/io/safetensors.h"
 #include "ovoxel/curve.h"
 #include "ovoxel/dual_grid.h"
 #include "ovoxel/pbr_voxels.h"
+#include "preprocess/blender.h"
+#include "preprocess/import_asset.h"
 #include "tests/golden/golden.h"
 #include "tests/golden/ovoxel_tensors.h"
 
@@ -97,10 +100,18 @@ Status compare_materials(const ovoxel::VoxelTable& got, const nn::SafetensorsFil
   return absl::OkStatus();
 }
 
+// As preparation reads it; a .blend file needs a Blender.
+Result<mesh::Scene> read_asset(const Case& c) {
+  const std::string asset = c.description.at("asset");
+  if (!preprocess::is_blend_name(asset)) return mesh::import_scene(c.folder / asset);
+  ESP_ASSIGN(const TempDir scratch, TempDir::create("golden-import"));
+  return preprocess::import_asset(c.folder, asset, {}, scratch.path(), {});
+}
+
 }  // namespace
 
 Status run_import_case(const Case& c, Report& report) {
-  auto imported = mesh::import_scene(c.folder / c.description.at("asset").get<std::string>());
+  auto imported = read_asset(c);
   if (!imported.ok() && mesh::import_error_code(imported.status()) == "UNSUPPORTED_FEATURE") {
     return absl::UnimplementedError(imported.status().message());
   }

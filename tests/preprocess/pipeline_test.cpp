@@ -82,7 +82,7 @@ TEST_F(Pipeline, GoesOnWithFinishedObjects) {
   const auto undisturbed = run();
   config_.work_dir = path("work");
   ASSERT_TRUE(run().ok());
-  config_.importer = "/nonexistent";  // nothing is left to import
+  config_.importer.program = "/nonexistent";  // nothing is left to import
   const auto resumed = run();
   ASSERT_TRUE(resumed.ok()) << resumed.status();
   EXPECT_EQ(resumed->sha256, undisturbed->sha256);
@@ -92,7 +92,7 @@ TEST_F(Pipeline, GoesOnWithFinishedObjects) {
     break;
   }
   EXPECT_EQ(run().status().code(), absl::StatusCode::kUnavailable);
-  config_.importer.clear();
+  config_.importer.program.clear();
   EXPECT_EQ(run()->sha256, undisturbed->sha256);
 }
 
@@ -102,14 +102,14 @@ TEST_F(Pipeline, AHangingOrCrashingImporterCostsOnlyItsAsset) {
   std::ofstream(script) << "#!/bin/sh\ncase \"$3\" in\ncrash.glb) kill -SEGV $$;;\nhang.glb) sleep 100;;\n"
                         << "*) exec " << ESP_BIN_DIR << "/espalier-preprocess \"$@\";;\nesac\n";
   ::chmod(script.c_str(), 0700);
-  config_.importer = script;
+  config_.importer.program = script;
   config_.work_dir = path("work");  // so that the good one need not be as fast as the limit below
   zip({{"crash.glb", crash}, {"good.glb", good}});
   const auto crashed = run();
   ASSERT_TRUE(crashed.ok()) << crashed.status();
   EXPECT_EQ(crashed->objects, 1);
   EXPECT_EQ(event_of("crash.glb").code, "UNREADABLE");
-  config_.sandbox.wall_seconds = 1;
+  config_.importer.limits.wall_seconds = 1;
   zip({{"good.glb", good}, {"hang.glb", hang}});
   const auto hung = run();
   ASSERT_TRUE(hung.ok()) << hung.status();

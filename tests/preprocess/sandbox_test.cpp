@@ -25,7 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
-class Importer : public ::testing::Test {
+class ImportChild : public ::testing::Test {
  protected:
   // A shell script in place of the import child.
   fs::path script(const std::string& body) {
@@ -35,27 +35,27 @@ class Importer : public ::testing::Test {
     return path;
   }
   Status import_with(const fs::path& importer) {
-    SandboxLimits limits;
-    limits.wall_seconds = 1;
-    return import_asset(folder_->path(), "a.glb", importer, limits, folder_->path(), {}).status();
+    Importer confined{.program = importer};
+    confined.limits.wall_seconds = 1;
+    return import_asset(folder_->path(), "a.glb", confined, folder_->path(), {}).status();
   }
   Result<TempDir> folder_ = TempDir::create("sandbox_test");
 };
 
-TEST_F(Importer, ReadsAnAssetInItsChild) {
+TEST_F(ImportChild, ReadsAnAssetInItsChild) {
   ASSERT_TRUE(write_file_atomic(folder_->path() / "a.glb", testing::box_glb(1, 2, 3)).ok());
-  const auto scene = import_asset(folder_->path(), "a.glb", default_importer(), {}, folder_->path(), {});
+  const auto scene = import_asset(folder_->path(), "a.glb", {}, folder_->path(), {});
   ASSERT_TRUE(scene.ok()) << scene.status();
   EXPECT_EQ(mesh::face_count(*scene), 12u);
 }
 
-TEST_F(Importer, ReportsABrokenAssetWithItsCode) {
+TEST_F(ImportChild, ReportsABrokenAssetWithItsCode) {
   ASSERT_TRUE(write_file_atomic(folder_->path() / "a.glb", testing::box_glb(1, 2, 3).substr(0, 100)).ok());
-  const auto scene = import_asset(folder_->path(), "a.glb", default_importer(), {}, folder_->path(), {});
+  const auto scene = import_asset(folder_->path(), "a.glb", {}, folder_->path(), {});
   EXPECT_THAT(std::string(scene.status().message()), ::testing::StartsWith("UNREADABLE: "));
 }
 
-TEST_F(Importer, BlamesTheAssetForAChildThatMisbehaves) {
+TEST_F(ImportChild, BlamesTheAssetForAChildThatMisbehaves) {
   const std::vector<std::pair<const char*, const char*>> rows = {
       {"kill -SEGV $$", "UNREADABLE: the importer crashed"},
       {"exit 9", "UNREADABLE: the importer failed with code 9"},
@@ -70,7 +70,7 @@ TEST_F(Importer, BlamesTheAssetForAChildThatMisbehaves) {
     EXPECT_THAT(std::string(import_with(script(body)).message()), HasSubstr(message)) << body;
 }
 
-TEST_F(Importer, TakesItsDescendantsAlong) {
+TEST_F(ImportChild, TakesItsDescendantsAlong) {
   const fs::path alive = folder_->path() / "alive";
   const Status status =
       import_with(script("(while :; do date > " + alive.string() + "; sleep 0.05; done) &\nsleep 100"));
@@ -80,7 +80,7 @@ TEST_F(Importer, TakesItsDescendantsAlong) {
   EXPECT_FALSE(fs::exists(alive));
 }
 
-TEST_F(Importer, GivesNoEnvironmentAndNoOtherDescriptors) {
+TEST_F(ImportChild, GivesNoEnvironmentAndNoOtherDescriptors) {
   ::setenv("ESPALIER_TEST_SECRET", "secret", 1);
   const int open_file = ::fcntl(STDIN_FILENO, F_DUPFD, 77);  // above the shell's own
   const Status status = import_with(script("[ -n \"$ESPALIER_TEST_SECRET\" ] && exit 8\n[ -e /proc/$$/fd/" +
@@ -89,15 +89,16 @@ TEST_F(Importer, GivesNoEnvironmentAndNoOtherDescriptors) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("code 7"));
 }
 
-TEST_F(Importer, IsTheRunsFaultWhenItCannotBeStarted) {
+TEST_F(ImportChild, IsTheRunsFaultWhenItCannotBeStarted) {
   const Status status = import_with("/nonexistent/importer");
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
 }
 
-TEST_F(Importer, StopsOnRequest) {
+TEST_F(ImportChild, StopsOnRequest) {
   std::stop_source stop;
   stop.request_stop();
-  const auto scene = import_asset(folder_->path(), "a.glb", script("sleep 100"), {}, folder_->path(), stop.get_token());
+  const auto scene =
+      import_asset(folder_->path(), "a.glb", {.program = script("sleep 100")}, folder_->path(), stop.get_token());
   EXPECT_EQ(scene.status().code(), absl::StatusCode::kCancelled);
 }
 

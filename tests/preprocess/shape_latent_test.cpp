@@ -180,7 +180,7 @@ TEST_F(ShapeLatents, OfAnotherEncoderAreNotReused) {
   config_.work_dir = path("work");
   ASSERT_TRUE(run().ok());
   ASSERT_TRUE(testing::write_tiny_base(path("base"), {.shape_seed = 7}).ok());
-  config_.importer = "/nonexistent";  // an object of the work folder would need no import
+  config_.importer.program = "/nonexistent";  // an object of the work folder would need no import
   EXPECT_EQ(run().status().code(), absl::StatusCode::kUnavailable);
   config_.input = path("set.zip");
   EXPECT_THAT(std::string(run().status().message()), HasSubstr("another shape encoder"));

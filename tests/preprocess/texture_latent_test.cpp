@@ -201,7 +201,7 @@ TEST_F(TextureLatents, AreReusedWithTheirDatasetByTheSameEncoderOnly) {
   ASSERT_TRUE(testing::write_tiny_base(path("base"), {.texture_seed = 7}).ok());
   EXPECT_THAT(std::string(run().status().message()), HasSubstr("another texture encoder"));
   config_.input = path("assets.zip");
-  config_.importer = "/nonexistent";  // an object of the work folder would need no import
+  config_.importer.program = "/nonexistent";  // an object of the work folder would need no import
   EXPECT_EQ(run().status().code(), absl::StatusCode::kUnavailable);
 }
 
