@@ -34,11 +34,28 @@ bool run_together(const std::string& id) {
   }
 }
 
+// A job that asked for it has scores of the base and of its one adapter, the report among its logs, and its price.
+void expect_judged(const std::string& id) {
+  const json job = finish(id);
+  ASSERT_EQ(job["state"], "JOB_STATE_SUCCEEDED") << job.dump(1);
+  EXPECT_EQ(job["cost"]["total_nanos"], job["estimate"]["total_nanos"]);
+  const json candidates = job["denoisers"][0].value(json::json_pointer("/evaluation/candidates"), json::array());
+  ASSERT_EQ(candidates.size(), 2u) << job.dump(1);
+  EXPECT_EQ(candidates[0]["candidate"], "base");
+  EXPECT_GT(candidates[0]["f_score"], 0);
+  EXPECT_NE(candidates[0]["chamfer"], candidates[1]["chamfer"]) << "the adapter changes nothing";
+  const auto folder = installation().folder() / "judged";
+  const auto download = installation().espalier({"download", id, "--logs", "-o", folder.string()});
+  ASSERT_EQ(download.code, 0) << download.text();
+  EXPECT_TRUE(std::filesystem::exists(folder / "sparse_structure.evaluation.json"));
+  EXPECT_TRUE(std::filesystem::exists(folder / "sparse_structure.contact_sheet.png"));
+}
+
 TEST_F(DenoisersTest, TrainInParallelAndActTogether) {
   const ExtraWorker extra("denoisers-worker");
   const std::string dataset = reference_job()["preparation"]["dataset_id"];
-  const std::vector<std::string> few = {"--steps", "30"};
-  const std::string alone = submitted(dataset, few);
+  const std::vector<std::string> few = {"--batch-size", "2", "--holdout-view", "8"};
+  const std::string alone = submitted(dataset, {"--batch-size", "2", "--holdout-view", "8", "--evaluate"});
   const std::string id =
       json::parse(installation().espalier_json(submit(dataset, few, "geometry,sparse_structure,texture")))["job_id"];
   EXPECT_TRUE(run_together(id));
@@ -48,7 +65,7 @@ TEST_F(DenoisersTest, TrainInParallelAndActTogether) {
   EXPECT_EQ(job["denoisers"][1]["denoiser"], "DENOISER_SPARSE_STRUCTURE");
   EXPECT_EQ(job["denoisers"][2]["denoiser"], "DENOISER_TEXTURE");
   EXPECT_EQ(job["cost"]["total_nanos"], job["estimate"]["total_nanos"]);
-  ASSERT_EQ(finish(alone)["state"], "JOB_STATE_SUCCEEDED");
+  expect_judged(alone);
   EXPECT_EQ(adapter_digest(id, "all"), adapter_digest(alone, "alone")) << "other stages of the job must change nothing";
 
   const auto folder = installation().folder() / "all";

@@ -123,7 +123,7 @@ const Installation& installation() {
 const fs::path& assets() {
   static const fs::path zip = [] {
     const auto path = installation().folder() / "assets.zip";
-    const auto made = run_program({"espalier-nano", "demo-assets", "-o", path.string(), "--count", "4"});
+    const auto made = run_program({"espalier-nano", "demo-assets", "-o", path.string(), "--count", "2"});
     EXPECT_EQ(made.code, 0) << made.text();
     return path;
   }();

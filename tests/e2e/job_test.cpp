@@ -26,7 +26,7 @@ class JobTest : public testing::Test {
 TEST_F(JobTest, GoesFromAssetsToAnAdapterAndAShape) {
   const json& job = reference_job();
   ASSERT_EQ(job["state"], "JOB_STATE_SUCCEEDED") << job.dump(1);
-  EXPECT_EQ(job["preparation"]["objects_done"], 4);
+  EXPECT_EQ(job["preparation"]["objects_done"], 2);
   EXPECT_EQ(job["denoisers"][0]["step"], 100);
   EXPECT_EQ(job["cost"]["total_nanos"], job["estimate"]["total_nanos"]);
 

@@ -10,7 +10,7 @@
 namespace espalier::e2e {
 namespace {
 
-const std::vector<std::string> kSettings = {"--rank", "16", "--lr", "2e-3", "--seed", "3"};
+const std::vector<std::string> kSettings = {"--rank", "16", "--steps", "100", "--lr", "2e-3", "--seed", "3"};
 
 }  // namespace
 
@@ -20,9 +20,6 @@ std::vector<std::string> submit(const std::string& source, const std::vector<std
                                 const std::string& denoisers) {
   std::vector<std::string> arguments = {"submit", source, "--denoisers", denoisers};
   arguments.insert(arguments.end(), kSettings.begin(), kSettings.end());
-  if (std::find(more.begin(), more.end(), "--steps") == more.end()) {
-    arguments.insert(arguments.end(), {"--steps", "100"});
-  }
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;
 }

@@ -11,7 +11,7 @@
 // are disturbed.
 namespace espalier::e2e {
 
-// Arguments of `espalier submit` with those settings; of 100 steps unless `more` has --steps.
+// Arguments of `espalier submit` with those settings.
 std::vector<std::string> submit(const std::string& source, const std::vector<std::string>& more = {},
                                 const std::string& denoisers = "sparse_structure");
 

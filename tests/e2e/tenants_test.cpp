@@ -42,7 +42,7 @@ class Tenant {
   }
 
   std::string submit(const std::string& source, const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> arguments = {"--steps", "10"};
+    std::vector<std::string> arguments = {"--batch-size", "2"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return espalier_json(e2e::submit(source, arguments))["job_id"];
   }
