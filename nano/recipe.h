@@ -37,7 +37,7 @@ struct Recipe {
   int64_t shape_flow_steps = 1800;      // of the lower tier's denoiser
   int64_t shape_flow_high_steps = 350;  // of the higher tier's, which goes on from it
   int64_t texture_vae_steps = 1000;
-  int64_t texture_flow_steps = 900;
+  int64_t texture_flow_steps = 4000;
   uint32_t high_objects = 200;  // of those trained on, also rendered and encoded for the higher tier
 };
 
