@@ -68,6 +68,9 @@ void describe(WorkerConfig& config, ConfigTable& table) {
              "Folder for the worker's identity, cached inputs and running tasks. Required.");
   table.text("base", &config.base, "Folder of the base model. Required; its name must be the coordinator's.");
   table.text("programs", &config.programs, "Folder of the task programs; empty: the one this program is in.");
+  table.text("preprocess.blender", &config.blender,
+             "Reads .blend files: a blender, or a Python with the module bpy; empty: the one that scripts/install-blender "
+             "made, or on PATH; none: refuses them.");
   table.integer("slots", &config.slots, 1, 64, "Tasks at a time.");
   table.integer("threads_per_task", &config.threads_per_task, 0, 1024, "CPU threads of a task; 0: cores / slots.");
   table.list(
@@ -101,12 +104,16 @@ Status complete(WorkerConfig& config) {
     if (::access((fs::path(config.programs) / program).c_str(), X_OK) == 0) continue;
     faults.push_back(absl::StrCat("programs: '", config.programs, "' has no executable ", program));
   }
+  if (!config.blender.empty() && config.blender != "none" && ::access(config.blender.c_str(), X_OK) != 0) {
+    faults.push_back(absl::StrCat("preprocess.blender: '", config.blender, "' is not an executable file"));
+  }
   if (!faults.empty()) return absl::InvalidArgumentError(absl::StrJoin(faults, "\n"));
   if (config.threads_per_task < 1) {
     config.threads_per_task = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / config.slots);
   }
   if (config.advertise_address.empty()) config.advertise_address = own_address(config.coordinator);
   for (std::string* path : {&config.data_dir, &config.base, &config.programs}) *path = fs::absolute(*path).string();
+  if (!config.blender.empty() && config.blender != "none") config.blender = fs::absolute(config.blender).string();
   for (const char* folder : {"cache", "tasks"}) {
     fs::create_directories(fs::path(config.data_dir) / folder, error);
     if (error) return absl::InvalidArgumentError(absl::StrCat("data_dir: ", config.data_dir, ": ", error.message()));

@@ -20,6 +20,7 @@ struct WorkerConfig {
   std::string data_dir;                        // identity, cached inputs, task folders
   std::string base;                            // folder of the base model
   std::string programs;                        // folder of espalier-preprocess, -train and -evaluate; empty: our own
+  std::string blender;                         // reads .blend files; as --blender of espalier-preprocess
   int slots = 1;                               // tasks at a time
   int threads_per_task = 0;                    // CPU threads of a child; 0: cores / slots
   std::vector<std::string> devices;            // GPUs, shared out to the slots in turn; empty: each task sees all

@@ -10,12 +10,14 @@ namespace {
 
 constexpr int kEvaluatedObjects = 16;  // of a job: it costs nothing, so it must end soon
 
-void add_preprocess(std::vector<std::string>& argv, const v1::PreprocessTask& task, const TaskFiles& files) {
+void add_preprocess(std::vector<std::string>& argv, const WorkerConfig& config, const v1::PreprocessTask& task,
+                    const TaskFiles& files) {
   for (const auto& argument :
        {files.inputs.front().string(), std::string("--work-dir"), files.pieces.string(), std::string("--resolution"),
         absl::StrCat(task.resolution()), std::string("--seed"), absl::StrCat(task.seed())}) {
     argv.push_back(argument);
   }
+  if (!config.blender.empty()) argv.insert(argv.end(), {"--blender", config.blender});
   if (task.shards() > 1) {
     argv.insert(argv.end(), {"--shard", absl::StrCat(task.shard(), "/", task.shards())});
   }
@@ -107,7 +109,7 @@ process::ChildSpec task_command(const WorkerConfig& config, const v1::AssignTask
     argv.insert(argv.end(), {"--job-id", task.job_id()});
     if (task.train().has_gang()) add_gang(argv, config, task.train().gang(), task.lease().member());
   } else if (task.has_preprocess()) {
-    add_preprocess(argv, task.preprocess(), files);
+    add_preprocess(argv, config, task.preprocess(), files);
   } else {
     add_merge(argv, files);
   }

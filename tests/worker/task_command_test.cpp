@@ -73,6 +73,10 @@ TEST(TaskCommand, PreparesAShard) {
   task.mutable_preprocess()->mutable_source()->set_sha256("s");
   task.mutable_preprocess()->set_shards(1);
   EXPECT_THAT(line_of(config(), task), Not(HasSubstr("--shard")));
+  EXPECT_THAT(line_of(config(), task), Not(HasSubstr("--blender")));
+  WorkerConfig with_blender = config();
+  with_blender.blender = "/opt/blender/blender";
+  EXPECT_THAT(line_of(with_blender, task), HasSubstr("--blender /opt/blender/blender"));
   task.mutable_preprocess()->set_shard(2);
   task.mutable_preprocess()->set_shards(3);
   EXPECT_THAT(line_of(config(), task), HasSubstr("/cache/s.zip"));
