@@ -55,10 +55,10 @@ TEST_F(DenoisersTest, TrainInParallelAndActTogether) {
   const ExtraWorker extra("denoisers-worker");
   const std::string dataset = reference_job()["preparation"]["dataset_id"];
   const std::vector<std::string> few = {"--batch-size", "2", "--holdout-view", "8"};
-  const std::string alone = submitted(dataset, {"--batch-size", "2", "--holdout-view", "8", "--evaluate"});
   const std::string id =
       json::parse(installation().espalier_json(submit(dataset, few, "geometry,sparse_structure,texture")))["job_id"];
   EXPECT_TRUE(run_together(id));
+  const std::string alone = submitted(dataset, {"--batch-size", "2", "--holdout-view", "8", "--evaluate"});
   const json job = finish(id);
   ASSERT_EQ(job["state"], "JOB_STATE_SUCCEEDED") << job.dump(1);
   EXPECT_EQ(job["denoisers"][0]["denoiser"], "DENOISER_GEOMETRY") << "adapters come in the order of the request";
