@@ -199,9 +199,9 @@ class Material:
         self.metallic, self.roughness = material.metallic, material.roughness
         node = shader_of(material)
         if node is None:
-            self.understood = not (material.use_nodes and material.node_tree)
-        else:
-            self.read(node)
+            warn(f'material "{self.name}" has no shader nodes: its viewport colour is taken')
+            return
+        self.read(node)
         if not self.understood:
             warn(f'material "{self.name}": its nodes are understood only in part')
 
@@ -211,7 +211,10 @@ class Material:
         self.base = self.color(node.inputs.get("Base Color") or node.inputs.get("Color"), "base")
         self.read_alpha(node.inputs.get("Alpha"))
         self.metallic = self.number(node.inputs.get("Metallic"), "metallic", 2, 0.0)
-        self.roughness = self.number(node.inputs.get("Roughness"), "roughness", 1, 0.5)
+        if node.type == "BSDF_DIFFUSE":
+            self.roughness = 1.0  # its own "Roughness" is another thing
+        else:
+            self.roughness = self.number(node.inputs.get("Roughness"), "roughness", 1, 0.5)
         if not self.unlit:
             self.read_light(node)
 
@@ -468,7 +471,8 @@ def dump(path):
     try:
         bpy.ops.wm.open_mainfile(filepath=path, use_scripts=False)
     except RuntimeError as error:
-        raise Refused("UNREADABLE", f"Blender {bpy.app.version_string}: {' '.join(str(error).split())}") from None
+        why = " ".join(str(error).replace(path, os.path.basename(path)).split())  # not where it lies here
+        raise Refused("UNREADABLE", f"Blender {bpy.app.version_string}: {why}") from None
     remove_hidden()
     bpy.context.view_layer.update()
     depsgraph = bpy.context.evaluated_depsgraph_get()
