@@ -34,8 +34,9 @@ void apply(soci::session& sql, const Migration& migration) {
     const std::string text(absl::StripAsciiWhitespace(statement));
     if (!text.empty()) sql << text;
   }
+  const std::string name(migration.name);  // outlives the statement, which runs when its whole expression ends
   sql << "INSERT INTO schema_migrations (version, name) VALUES (:version, :name)", soci::use(migration.version),
-      soci::use(std::string(migration.name));
+      soci::use(name);
 }
 
 }  // namespace
