@@ -29,7 +29,8 @@ struct Asset {
 // The assets in path order, with hashes, the manifest.csv of the input (at its top, or in its single top folder)
 // applied, and duplicates marked.
 //
-// Companions (.bin, .mtl and images) in the asset's folder and below belong to the bundle of a .gltf, .obj, .fbx or .blend.
+// Companions (.bin, .mtl and images) in the asset's folder and below belong to the bundle of a .gltf, .obj, .fbx or
+// .blend.
 // INVALID_ARGUMENT: no assets, or faults in manifest.csv, all of them: unknown path, missing column, a bad value.
 Result<std::vector<Asset>> discover(const AssetSource& source, std::stop_token stop);
 

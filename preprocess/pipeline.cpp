@@ -17,8 +17,8 @@
 #include "nn/io/base_model.h"
 #include "preprocess/assembly.h"
 #include "preprocess/asset_source.h"
-#include "preprocess/discovery.h"
 #include "preprocess/blender.h"
+#include "preprocess/discovery.h"
 #include "preprocess/object_run.h"
 #include "preprocess/part.h"
 

@@ -68,9 +68,10 @@ void describe(WorkerConfig& config, ConfigTable& table) {
              "Folder for the worker's identity, cached inputs and running tasks. Required.");
   table.text("base", &config.base, "Folder of the base model. Required; its name must be the coordinator's.");
   table.text("programs", &config.programs, "Folder of the task programs; empty: the one this program is in.");
-  table.text("preprocess.blender", &config.blender,
-             "Reads .blend files: a blender, or a Python with the module bpy; empty: the one that scripts/install-blender "
-             "made, or on PATH; none: refuses them.");
+  table.text(
+      "preprocess.blender", &config.blender,
+      "Reads .blend files: a blender, or a Python with the module bpy; empty: the one that scripts/install-blender "
+      "made, or on PATH; none: refuses them.");
   table.integer("slots", &config.slots, 1, 64, "Tasks at a time.");
   table.integer("threads_per_task", &config.threads_per_task, 0, 1024, "CPU threads of a task; 0: cores / slots.");
   table.list(
