@@ -1,5 +1,6 @@
 #include "preprocess/blender.h"
 
+#include <sys/personality.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -91,9 +92,9 @@ void write_error(const std::string& message) {
 bool is_blend_name(std::string_view file) { return absl::AsciiStrToLower(std::string(file)).ends_with(".blend"); }
 
 Result<fs::path> find_blender(const fs::path& wanted) {
-  if (wanted == "none") return absl::NotFoundError("reading .blend files is switched off (blender: none)");
   const char* named = std::getenv("ESPALIER_BLENDER");
   const fs::path given = wanted.empty() && named != nullptr ? fs::path(named) : wanted;
+  if (given == "none") return absl::NotFoundError("reading .blend files is switched off (blender: none)");
   if (!given.empty()) {
     if (is_executable(given)) return fs::absolute(given);
     return absl::NotFoundError(absl::StrCat("blender: ", given.string(), " is not an executable file"));
@@ -114,6 +115,8 @@ int import_blend_child(const fs::path& root, const std::string& file, const fs::
   std::vector<std::string> environment = {"HOME=/nonexistent", "LANG=C.UTF-8", "MALLOC_ARENA_MAX=2",
                                           "OPENBLAS_NUM_THREADS=1"};
   limit_thread_stacks();
+  // Some modifiers of Blender sum in the order of addresses: with random ones, the last bits differ from run to run.
+  ::personality(ADDR_NO_RANDOMIZE);
   if (!confine_converter(root, blender).ok()) return kNoConfinement;
   ::execve(blender.c_str(), pointers(command).data(), pointers(environment).data());
   return kNoBlender;

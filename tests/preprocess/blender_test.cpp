@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/personality.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -275,6 +276,19 @@ TEST_F(RealBlender, ReadsWhatIsVisibleWithModifiersInWorldSpace) {
   ASSERT_TRUE(scene.ok()) << scene.status();
   EXPECT_EQ(mesh::face_count(*scene), 6u * 4 * 2);
   EXPECT_GT(mesh::bounds(*scene)->min[0], 4);
+}
+
+TEST_F(RealBlender, ReadsTheSameBitsEachTime) {
+  if (const pid_t pid = ::fork(); pid == 0) ::_exit(::personality(ADDR_NO_RANDOMIZE) < 0 ? 1 : 0);
+  int refused = 0;
+  ::wait(&refused);
+  if (refused != 0) GTEST_SKIP() << "addresses cannot be kept from being random here";
+  make("a.blend",
+       "bpy.ops.mesh.primitive_cube_add(size=2)\n"
+       "bpy.context.object.modifiers.new('m', 'BEVEL').segments = 3\n");
+  const auto first = read("a.blend"), second = read("a.blend");
+  ASSERT_TRUE(first.ok() && second.ok()) << first.status() << second.status();
+  EXPECT_TRUE(write_scene(*first) == write_scene(*second));
 }
 
 TEST_F(RealBlender, RunsNeitherScriptsNorDriversOfTheFile) {
