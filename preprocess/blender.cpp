@@ -1,5 +1,6 @@
 #include "preprocess/blender.h"
 
+#include <sched.h>
 #include <sys/personality.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -82,6 +83,18 @@ void limit_thread_stacks() {
   ::setrlimit(RLIMIT_STACK, &stack);
 }
 
+// Some modifiers of Blender sum in the order of addresses or of threads, so that the last bits would differ from run to
+// run: addresses are not random, and there is one processor. Where the system refuses either, bits may differ.
+void make_repeatable() {
+  ::personality(ADDR_NO_RANDOMIZE);
+  const int processor = ::sched_getcpu();
+  if (processor < 0 || processor >= CPU_SETSIZE) return;
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(processor, &one);
+  ::sched_setaffinity(0, sizeof one, &one);
+}
+
 void write_error(const std::string& message) {
   const std::string bytes = write_import_error(absl::InvalidArgumentError(message));
   if (::write(kResultFd, bytes.data(), bytes.size()) < 0) ::_exit(1);
@@ -115,8 +128,7 @@ int import_blend_child(const fs::path& root, const std::string& file, const fs::
   std::vector<std::string> environment = {"HOME=/nonexistent", "LANG=C.UTF-8", "MALLOC_ARENA_MAX=2",
                                           "OPENBLAS_NUM_THREADS=1"};
   limit_thread_stacks();
-  // Some modifiers of Blender sum in the order of addresses: with random ones, the last bits differ from run to run.
-  ::personality(ADDR_NO_RANDOMIZE);
+  make_repeatable();
   if (!confine_converter(root, blender).ok()) return kNoConfinement;
   ::execve(blender.c_str(), pointers(command).data(), pointers(environment).data());
   return kNoBlender;
