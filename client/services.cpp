@@ -188,9 +188,8 @@ Result<Services> Services::start(const ServicesConfig& config, std::stop_token s
   state->coordinator_service = start_service("espalier-coordinator", {"--listen", state->coordinator, "--data-dir",
                                                                       (config.data_dir / "coordinator").string()});
   state->inference_service = start_service(
-      "espalier-infer",
-      {"serve", "--listen", state->inference, "--base", config.base.string(), "--coordinator", state->coordinator,
-       "--states", (config.data_dir / "states").string()});
+      "espalier-infer", {"serve", "--listen", state->inference, "--base", config.base.string(), "--coordinator",
+                         state->coordinator, "--states", (config.data_dir / "states").string()});
   Services services(std::move(state));
   ESP_TRY(services.state_->await(services.coordinator(), stop));
   services.state_->key_file = config.data_dir / "coordinator/keys/operator.key";

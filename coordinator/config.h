@@ -40,8 +40,8 @@ struct SchedulingConfig {
 struct BaseConfig {
   std::string name = "nano";
   std::vector<std::string> denoisers = {"sparse_structure", "geometry", "texture"};  // that it has
-  std::vector<std::string> resolutions = {"512"};                         // tiers that it has
-  double recommended_learning_rate = 2e-3;                                // 0: no advice
+  std::vector<std::string> resolutions = {"512"};                                    // tiers that it has
+  double recommended_learning_rate = 2e-3;                                           // 0: no advice
 };
 
 struct LimitConfig {

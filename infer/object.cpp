@@ -78,8 +78,7 @@ Result<ObjectMesh> shape_mesh(const DecodedShape& shape, const OutputOptions& op
   if (surface.triangles.empty()) return no_surface();
   if (!shape.materials.empty()) out.decoded = surface;
   const bool anew = options.remesh.value_or(true);
-  ESP_TRY(anew ? make_anew(surface, shape.resolution, options)
-               : put_in_order(surface, options, out.holes_closed));
+  ESP_TRY(anew ? make_anew(surface, shape.resolution, options) : put_in_order(surface, options, out.holes_closed));
   if (surface.triangles.empty()) return no_surface();
   out.mesh = finished(std::move(surface));
   out.both_sides = !anew;

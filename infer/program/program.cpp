@@ -43,8 +43,9 @@ void add_shape_options(CLI::App& app, OneShotOptions& options) {
   app.add_option("--decimation-target", request.decimation_target,
                  "Triangles at most, 1000..16777216 (default: the preset's)");
   app.add_flag("!--no-fill-holes", request.fill_holes, "Leave small holes of the shape open");
-  app.add_flag_callback("--no-remesh", [&request] { request.remesh = false; },
-                        "Keep the decoded surface, instead of a closed one made anew around it");
+  app.add_flag_callback(
+      "--no-remesh", [&request] { request.remesh = false; },
+      "Keep the decoded surface, instead of a closed one made anew around it");
   app.add_option("--remesh-band", request.remesh_band, "By how many voxels, 0.5..4")->capture_default_str();
   app.add_option("--remesh-project", request.remesh_project, "How far its vertices go back to the shape, 0..1")
       ->capture_default_str();
