@@ -107,7 +107,8 @@ TEST_F(Gang, NamesTheRankThatNeverComes) {
                                          absl::StrCat("127.0.0.1:", port), "--rendezvous-timeout", "15"});
   const auto error = first.wait_for("error");
   EXPECT_EQ(error["code"], "DEADLINE_EXCEEDED");
-  EXPECT_THAT(error.value("message", ""), HasSubstr("rank 2 did not come"));
+  // On a starved machine the second rank may be late, too.
+  EXPECT_THAT(error.value("message", ""), HasSubstr("2 did not come"));
   EXPECT_EQ(first.finish(), kExitFailed);
   EXPECT_EQ(second.finish(), kExitFailed);
 }
