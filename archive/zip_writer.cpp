@@ -24,7 +24,7 @@ namespace {
 
 using detail::Output;
 
-constexpr size_t kChunk = size_t{1} << 20;
+constexpr size_t kWriteChunk = size_t{1} << 20;
 constexpr int kLevel = 6;
 constexpr uint16_t kDosDate1980 = 0x0021;          // 1980-01-01, the earliest the format has
 constexpr uint32_t kRegularFile = 0100644u << 16;  // external attributes
@@ -89,7 +89,7 @@ class Encoder {
   Written& entry_;
   z_stream stream_{};
   bool ready_ = false;
-  std::string buffer_ = std::string(kChunk, '\0');
+  std::string buffer_ = std::string(kWriteChunk, '\0');
 };
 
 std::string local_header(const Written& entry) {
@@ -202,7 +202,7 @@ Result<Written> write_file(Output& out, const std::string& name, const std::file
     result = write_entry(out, name, size, [&](Encoder& encoder) -> Status {
       uint64_t done = 0;
       do {
-        const auto piece = detail::read_at(fd, done, std::min<uint64_t>(kChunk, size - done));
+        const auto piece = detail::read_at(fd, done, std::min<uint64_t>(kWriteChunk, size - done));
         if (!piece.ok()) return absl::DataLossError(absl::StrCat(path.string(), ": changed while it was read"));
         done += piece->size();
         ESP_TRY(encoder.add(*piece, done == size));

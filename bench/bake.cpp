@@ -8,7 +8,6 @@
 
 #include "bake/bake.h"
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -16,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "bench/support.h"
+#include "cli/app.h"
 #include "mesh/glb_writer.h"
 #include "ovoxel/dual_grid.h"
 #include "ovoxel/dual_mesh.h"
@@ -165,15 +165,15 @@ Result<nlohmann::json> run(const Options& options) {
 
 int main(int argc, char** argv) {
   espalier::Options options;
-  CLI::App app("Bakes the materials of voxels into the textures of a mesh.");
-  app.add_option("--faces", options.faces, "of the mesh at most")->capture_default_str();
-  app.add_option("--texture", options.texture, "texels per side")->capture_default_str();
-  app.add_option("--resolution", options.resolution, "voxels per side")->check(CLI::Range(16, 1024));
-  app.add_option("--threads", options.threads, "0: one per core")->check(CLI::Range(0, 256))->capture_default_str();
-  app.add_option("--noise", options.noise, "of the decoded vertices, standard deviation in voxels");
-  app.add_flag("--remesh", options.remesh, "make the surface anew, as generation does unless told otherwise");
-  app.add_flag("!--no-snap", options.snap, "colours at the texels' own places");
-  app.add_flag("--json", options.json, "print one line of JSON");
-  CLI11_PARSE(app, argc, argv);
+  espalier::cli::App app("bench_bake", "Bakes the materials of voxels into the textures of a mesh.");
+  app.option("--faces", options.faces, "of the mesh at most").show_default();
+  app.option("--texture", options.texture, "texels per side").show_default();
+  app.option("--resolution", options.resolution, "voxels per side").range(16, 1024);
+  app.option("--threads", options.threads, "0: one per core").range(0, 256).show_default();
+  app.option("--noise", options.noise, "of the decoded vertices, standard deviation in voxels");
+  app.flag("--remesh", options.remesh, "make the surface anew, as generation does unless told otherwise");
+  app.flag("!--no-snap", options.snap, "colours at the texels' own places");
+  app.flag("--json", options.json, "print one line of JSON");
+  if (const auto done = app.parse(argc, argv)) return *done;
   return espalier::bench::print(espalier::run(options), options.json);
 }

@@ -9,7 +9,6 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -23,6 +22,7 @@
 #include "absl/strings/str_cat.h"
 #include "bench/load/load_setup.h"
 #include "bench/load/worker_fleet.h"
+#include "cli/app.h"
 #include "common/files.h"
 #include "common/log.h"
 #include "common/sha256.h"
@@ -269,16 +269,15 @@ Result<json> run(const Size& size) {
 int main(int argc, char** argv) {
   using namespace espalier;
   bench::Size size;
-  CLI::App app("The coordinator under load: submits, reads and heartbeats over a long queue.");
-  app.add_option("--workers", size.workers, "attached workers")->check(CLI::Range(0, 100'000))->capture_default_str();
-  app.add_option("--jobs", size.jobs, "queued jobs")->check(CLI::Range(1, 10'000'000))->capture_default_str();
-  app.add_option("--threads", size.threads, "client threads, one measurement each")->delimiter(',');
-  app.add_option("--seconds", size.seconds, "time of each measurement")
-      ->check(CLI::Range(1, 3600))
-      ->capture_default_str();
-  app.add_option("--data-dir", size.data_dir, "where the coordinator's folder is made; default: the temporary folder");
-  app.add_flag("--json", size.as_json, "one JSON object");
-  CLI11_PARSE(app, argc, argv);
+  cli::App app("bench_coordinator_load",
+               "The coordinator under load: submits, reads and heartbeats over a long queue.");
+  app.option("--workers", size.workers, "attached workers").range(0, 100'000).show_default();
+  app.option("--jobs", size.jobs, "queued jobs").range(1, 10'000'000).show_default();
+  app.option("--threads", size.threads, "client threads, one measurement each").separated_by_commas();
+  app.option("--seconds", size.seconds, "time of each measurement").range(1, 3600).show_default();
+  app.option("--data-dir", size.data_dir, "where the coordinator's folder is made; default: the temporary folder");
+  app.flag("--json", size.as_json, "one JSON object");
+  if (const auto done = app.parse(argc, argv)) return *done;
   const auto report = bench::run(size);
   if (!report.ok()) {
     std::cerr << "bench_coordinator_load: " << report.status().message() << "\n";

@@ -10,13 +10,13 @@
 #include <ATen/Parallel.h>
 #include <torch/types.h>
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <ctime>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "bench/support.h"
+#include "cli/app.h"
 #include "common/files.h"
 #include "common/heap.h"
 #include "nn/io/safetensors.h"
@@ -144,17 +144,17 @@ Status run(const Size& size) {
 int main(int argc, char** argv) {
   espalier::keep_freed_memory();  // as espalier-train does
   espalier::Size size;
-  CLI::App app("One LoRA optimizer step of a dense denoiser.");
-  app.add_option("--folder", size.folder, "where weights and inputs are written")->required();
-  app.add_option("--width", size.width)->capture_default_str();
-  app.add_option("--blocks", size.blocks)->capture_default_str();
-  app.add_option("--heads", size.heads)->capture_default_str();
-  app.add_option("--resolution", size.resolution, "tokens are its cube")->capture_default_str();
-  app.add_option("--condition-tokens", size.condition_tokens)->capture_default_str();
-  app.add_option("--batch", size.batch)->capture_default_str();
-  app.add_option("--rank", size.rank)->capture_default_str();
-  app.add_option("--threads", size.threads)->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
+  espalier::cli::App app("bench_lora_step", "One LoRA optimizer step of a dense denoiser.");
+  app.option("--folder", size.folder, "where weights and inputs are written").required();
+  app.option("--width", size.width).show_default();
+  app.option("--blocks", size.blocks).show_default();
+  app.option("--heads", size.heads).show_default();
+  app.option("--resolution", size.resolution, "tokens are its cube").show_default();
+  app.option("--condition-tokens", size.condition_tokens).show_default();
+  app.option("--batch", size.batch).show_default();
+  app.option("--rank", size.rank).show_default();
+  app.option("--threads", size.threads).show_default();
+  if (const auto done = app.parse(argc, argv)) return *done;
   at::set_num_threads(size.threads);
   const auto status = espalier::run(size);
   if (!status.ok()) std::cerr << status << "\n";

@@ -10,7 +10,6 @@
 
 #include <torch/types.h>
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cmath>
 #include <ctime>
@@ -18,6 +17,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "cli/app.h"
 #include "common/sha256.h"
 #include "nn/io/safetensors.h"
 #include "ovoxel/dual_grid.h"
@@ -181,16 +181,14 @@ Status run(const Options& options) {
 
 int main(int argc, char** argv) {
   espalier::Options options;
-  CLI::App app("Conversion of a mesh to a flexible dual grid and of its material to voxels.");
-  app.add_option("--mesh", options.mesh, "safetensors file with vertices and faces")->required();
-  app.add_option("--resolution", options.resolution, "voxels per side")
-      ->check(CLI::Range(1, 2048))
-      ->capture_default_str();
-  app.add_option("--threads", options.threads, "0: one per core")->check(CLI::Range(0, 256))->capture_default_str();
-  app.add_option("--repeat", options.repeat, "the best of this many runs counts")->check(CLI::Range(1, 100));
-  app.add_option("--save", options.save, "write the dual grid to this safetensors file");
-  app.add_flag("--json", options.json, "print one line of JSON");
-  CLI11_PARSE(app, argc, argv);
+  espalier::cli::App app("bench_ovoxel", "Conversion of a mesh to a flexible dual grid and of its material to voxels.");
+  app.option("--mesh", options.mesh, "safetensors file with vertices and faces").required();
+  app.option("--resolution", options.resolution, "voxels per side").range(1, 2048).show_default();
+  app.option("--threads", options.threads, "0: one per core").range(0, 256).show_default();
+  app.option("--repeat", options.repeat, "the best of this many runs counts").range(1, 100);
+  app.option("--save", options.save, "write the dual grid to this safetensors file");
+  app.flag("--json", options.json, "print one line of JSON");
+  if (const auto done = app.parse(argc, argv)) return *done;
   const auto status = espalier::run(options);
   if (!status.ok()) std::cerr << "bench_ovoxel: " << status.message() << "\n";
   return status.ok() ? 0 : 1;

@@ -14,7 +14,6 @@
 #include <torch/cuda.h>
 #include <torch/types.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -23,6 +22,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/support.h"
+#include "cli/app.h"
 #include "nn/layers/gemm.h"
 #include "nn/sparse/conv_cuda.h"
 #include "nn/sparse/conv_gather.h"
@@ -203,18 +203,20 @@ Result<nlohmann::json> run_on_gpu(const Options& options) {
 
 int main(int argc, char** argv) {
   espalier::Options options;
-  CLI::App app("A submanifold convolution against LibTorch's operators.");
-  app.add_option("--voxels", options.voxels)->capture_default_str()->check(CLI::Range(1000, 10000000));
-  app.add_option("--in", options.in, "input channels")->capture_default_str()->check(CLI::Range(1, 4096));
-  app.add_option("--out", options.out, "output channels")->capture_default_str()->check(CLI::Range(1, 4096));
-  app.add_option("--threads", options.threads)->capture_default_str()->check(CLI::Range(1, 1024));
-  app.add_option("--rounds", options.rounds)->capture_default_str()->check(CLI::Range(1, 1000));
-  app.add_flag("--json", options.json, "one line of JSON instead of a list");
-  app.add_option("--device", options.device)->capture_default_str()->check(CLI::IsMember({"cpu", "cuda"}));
+  espalier::cli::App app("bench_sparse_conv", "A submanifold convolution against LibTorch's operators.");
+  app.option("--voxels", options.voxels).show_default().range(1000, 10000000);
+  app.option("--in", options.in, "input channels").show_default().range(1, 4096);
+  app.option("--out", options.out, "output channels").show_default().range(1, 4096);
+  app.option("--threads", options.threads).show_default().range(1, 1024);
+  app.option("--rounds", options.rounds).show_default().range(1, 1000);
+  app.flag("--json", options.json, "one line of JSON instead of a list");
+  app.option("--device", options.device).show_default().choices({"cpu", "cuda"});
   const std::map<std::string, at::ScalarType> types = {
       {"fp32", at::kFloat}, {"fp16", at::kHalf}, {"bf16", at::kBFloat16}};
-  app.add_option("--type", options.type, "on a GPU; fp16 if not given")->transform(CLI::CheckedTransformer(types));
-  CLI11_PARSE(app, argc, argv);
+  app.text(
+         "--type", [&](const std::string& name) { options.type = types.at(name); }, "on a GPU; fp16 if not given")
+      .choices({"fp32", "fp16", "bf16"});
+  if (const auto done = app.parse(argc, argv)) return *done;
   at::set_num_threads(options.threads);
   const auto result = options.device == "cuda" ? espalier::run_on_gpu(options) : espalier::run_on_cpu(options);
   return espalier::bench::print(result, options.json);

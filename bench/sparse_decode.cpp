@@ -6,7 +6,6 @@
 #include <ATen/Parallel.h>
 #include <torch/types.h>
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cmath>
 #include <fstream>
@@ -14,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/support.h"
+#include "cli/app.h"
 #include "nn/networks/sc_vae.h"
 #include "nn/sparse/ops.h"
 
@@ -71,19 +71,13 @@ Result<nlohmann::json> run(const Options& options) {
 
 int main(int argc, char** argv) {
   espalier::Options options;
-  CLI::App app("The last levels of the official sparse VAE decoder.");
-  app.add_option("--resolution", options.resolution, "voxels per side")
-      ->capture_default_str()
-      ->check(CLI::Range(32, 2048));
-  app.add_option("--levels", options.levels, "splits, of the official four")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 4));
-  app.add_option("--blocks", options.blocks, "convolution blocks per level")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 16));
-  app.add_option("--threads", options.threads)->capture_default_str()->check(CLI::Range(1, 1024));
-  app.add_flag("--json", options.json, "one line of JSON instead of a list");
-  CLI11_PARSE(app, argc, argv);
+  espalier::cli::App app("bench_sparse_decode", "The last levels of the official sparse VAE decoder.");
+  app.option("--resolution", options.resolution, "voxels per side").show_default().range(32, 2048);
+  app.option("--levels", options.levels, "splits, of the official four").show_default().range(1, 4);
+  app.option("--blocks", options.blocks, "convolution blocks per level").show_default().range(0, 16);
+  app.option("--threads", options.threads).show_default().range(1, 1024);
+  app.flag("--json", options.json, "one line of JSON instead of a list");
+  if (const auto done = app.parse(argc, argv)) return *done;
   at::set_num_threads(options.threads);
   return espalier::bench::print(espalier::run(options), options.json);
 }

@@ -1,7 +1,5 @@
-#include "client/admin.h"
-
-#include <CLI/CLI.hpp>
-
+#include "cli/app.h"
+#include "client/admin/subjects.h"
 #include "client/job_view.h"
 
 namespace espalier::client {
@@ -10,12 +8,12 @@ std::string time_text(const google::protobuf::Timestamp& time, bool present) {
   return present ? local_time(time) : "-";
 }
 
-void add_admin(CLI::App& app, Command& command) {
-  auto* admin = app.add_subcommand("admin", "Tenants, keys, limits, credit and certificates of an installation");
-  admin->require_subcommand(1);
-  admin->fallthrough();
+void add_admin(cli::App& app, Command& command) {
+  auto& admin = app.verb("admin", "Tenants, keys, limits, credit and certificates of an installation");
+  admin.require_verb();
+  admin.options_anywhere();
   for (const auto add : {add_tenants, add_keys, add_quotas, add_credit, add_audit, add_certificates})
-    add(*admin, command);
+    add(admin, command);
 }
 
 }  // namespace espalier::client

@@ -1,7 +1,6 @@
 #include <google/protobuf/util/time_util.h>
 #include <grpcpp/grpcpp.h>
 
-#include <CLI/CLI.hpp>
 #include <iostream>
 
 #include "absl/strings/str_cat.h"
@@ -9,7 +8,8 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "billing/price_list.h"
-#include "client/admin.h"
+#include "cli/app.h"
+#include "client/admin/subjects.h"
 #include "client/call.h"
 #include "client/job_view.h"
 #include "espalier/v1/billing.grpc.pb.h"
@@ -184,47 +184,41 @@ Status pricing(const Command& command) {
   return absl::OkStatus();
 }
 
-void add_listing(CLI::App& billing, Command& command, const char* name, const char* doc, const char* flag,
+void add_listing(cli::App& billing, Command& command, const char* name, const char* doc, const char* flag,
                  const char* flag_doc, Status (*list)(const Command&, const ListOptions&)) {
-  auto* verb = billing.add_subcommand(name, doc);
+  auto& verb = billing.verb(name, doc);
   auto options = std::make_shared<ListOptions>();
-  verb->add_option(flag, options->filter, flag_doc);
-  verb->add_option("--limit", options->limit, "At most so many")
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
-  verb->callback(
-      [&command, options, list] { command.run = [&command, options, list] { return list(command, *options); }; });
+  verb.option(flag, options->filter, flag_doc);
+  verb.option("--limit", options->limit, "At most so many").range(1, 1'000'000).show_default();
+  verb.run([&command, options, list] { command.run = [&command, options, list] { return list(command, *options); }; });
 }
 
-void add_usage(CLI::App& billing, Command& command) {
-  auto* verb = billing.add_subcommand("usage", "Everything that was charged, oldest first, a line each");
+void add_usage(cli::App& billing, Command& command) {
+  auto& verb = billing.verb("usage", "Everything that was charged, oldest first, a line each");
   auto options = std::make_shared<UsageOptions>();
-  verb->add_option("--format", options->format, "csv, or json (an object per line)")
-      ->check(CLI::IsMember({"csv", "json"}))
-      ->capture_default_str();
-  verb->add_option("--since", options->since, "Day or time (UTC)");
-  verb->add_option("--until", options->until, "Day or time (UTC), exclusive");
-  verb->callback([&command, options] { command.run = [&command, options] { return usage(command, *options); }; });
+  verb.option("--format", options->format, "csv, or json (an object per line)").choices({"csv", "json"}).show_default();
+  verb.option("--since", options->since, "Day or time (UTC)");
+  verb.option("--until", options->until, "Day or time (UTC), exclusive");
+  verb.run([&command, options] { command.run = [&command, options] { return usage(command, *options); }; });
 }
 
 }  // namespace
 
-void add_billing(CLI::App& app, Command& command) {
-  auto* billing = app.add_subcommand("billing", "Credit, prices, charges and invoices");
-  billing->require_subcommand(1);
-  billing->fallthrough();
-  auto* credit = billing->add_subcommand("balance", "What may be spent, what is held and what was charged");
-  credit->callback([&command] { command.run = [&command] { return balance(command); }; });
-  auto* prices = billing->add_subcommand("pricing", "The price list of new jobs");
-  prices->callback([&command] { command.run = [&command] { return pricing(command); }; });
-  add_listing(*billing, command, "invoices", "Charged jobs, newest first", "--month", "Only of 2026-11 (UTC)",
-              invoices);
-  auto* one = billing->add_subcommand("invoice", "What a job was charged");
+void add_billing(cli::App& app, Command& command) {
+  auto& billing = app.verb("billing", "Credit, prices, charges and invoices");
+  billing.require_verb();
+  billing.options_anywhere();
+  auto& credit = billing.verb("balance", "What may be spent, what is held and what was charged");
+  credit.run([&command] { command.run = [&command] { return balance(command); }; });
+  auto& prices = billing.verb("pricing", "The price list of new jobs");
+  prices.run([&command] { command.run = [&command] { return pricing(command); }; });
+  add_listing(billing, command, "invoices", "Charged jobs, newest first", "--month", "Only of 2026-11 (UTC)", invoices);
+  auto& one = billing.verb("invoice", "What a job was charged");
   auto job_id = std::make_shared<std::string>();
-  one->add_option("job", *job_id, "Job id")->required();
-  one->callback([&command, job_id] { command.run = [&command, job_id] { return invoice(command, *job_id); }; });
-  add_listing(*billing, command, "ledger", "Transactions, newest first", "--job", "Only of this job", ledger);
-  add_usage(*billing, command);
+  one.option("job", *job_id, "Job id").required();
+  one.run([&command, job_id] { command.run = [&command, job_id] { return invoice(command, *job_id); }; });
+  add_listing(billing, command, "ledger", "Transactions, newest first", "--job", "Only of this job", ledger);
+  add_usage(billing, command);
 }
 
 }  // namespace espalier::client

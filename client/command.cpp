@@ -3,12 +3,13 @@
 #include <google/protobuf/util/json_util.h>
 #include <grpcpp/channel.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "cli/app.h"
+#include "common/exit_codes.h"
 #include "common/log.h"
 #include "common/stop_signals.h"
 #include "rpc/channel.h"
@@ -32,19 +33,19 @@ void report(const Status& status, bool json) {
   std::cerr << "espalier: " << status.message() << std::endl;
 }
 
-void add_security(CLI::App& app, SecurityOptions& security) {
+void add_security(cli::App& app, SecurityOptions& security) {
   if (const char* key = std::getenv("ESPALIER_KEY")) security.key = key;
   const auto add = [&app](const char* flag, std::string& value, const char* variable, const char* doc) {
-    app.add_option(flag, value, doc)->envname(variable);
+    app.option(flag, value, doc).environment(variable);
   };
   add("--key-file", security.key_file, "ESPALIER_KEY_FILE",
       "File with <key id>:<secret>; ESPALIER_KEY holds the key itself. A coordinator on this machine needs neither");
   add("--tenant", security.tenant, "ESPALIER_TENANT", "Operators: act in this tenant instead of the key's own");
   add("--ca-file", security.tls.ca_file, "ESPALIER_CA_FILE",
       "Authority of the servers' certificates (PEM), or system; without it connections are not encrypted");
-  app.add_flag("--allow-plaintext-remote", security.allow_plaintext_remote,
-               "Send the key unencrypted to other machines; only inside a trusted network")
-      ->envname("ESPALIER_ALLOW_PLAINTEXT_REMOTE");
+  app.flag("--allow-plaintext-remote", security.allow_plaintext_remote,
+           "Send the key unencrypted to other machines; only inside a trusted network")
+      .environment("ESPALIER_ALLOW_PLAINTEXT_REMOTE");
 }
 
 Status connect(Command& command) {
@@ -90,36 +91,32 @@ int run(int argc, char** argv) {
   const StopSignals signals;  // before any thread
   Command command;
   command.stop = signals.token();
-  CLI::App app("Espalier: LoRA fine-tuning of TRELLIS.2. Start with `espalier up`.", "espalier");
-  app.require_subcommand(1);
-  app.fallthrough();
-  app.add_option("--coordinator", command.coordinator, "HOST:PORT of the coordinator")
-      ->envname("ESPALIER_COORDINATOR")
-      ->capture_default_str();
-  app.add_option("--inference", command.inference, "HOST:PORT of the inference service")
-      ->envname("ESPALIER_INFERENCE")
-      ->capture_default_str();
+  cli::App app("espalier", "Espalier: LoRA fine-tuning of TRELLIS.2. Start with `espalier up`.");
+  app.require_verb();
+  app.options_anywhere();
+  app.option("--coordinator", command.coordinator, "HOST:PORT of the coordinator")
+      .environment("ESPALIER_COORDINATOR")
+      .show_default();
+  app.option("--inference", command.inference, "HOST:PORT of the inference service")
+      .environment("ESPALIER_INFERENCE")
+      .show_default();
   add_security(app, command.security);
-  app.add_flag("--json", command.json, "Machine-readable output, one JSON object per line");
+  app.flag("--json", command.json, "Machine-readable output, one JSON object per line");
   for (const auto add :
        {add_up, add_submit, add_jobs, add_watch, add_logs, add_metrics, add_download, add_delete, add_estimate,
         add_billing, add_generate, add_extract, add_retexture, add_evaluate, add_render, add_admin, add_fetch_base}) {
     add(app, command);
   }
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  if (const auto done = app.parse(argc, argv)) return *done;
   configure_log("espalier", LogLevel::kWarning, LogFormat::kText);
   // `up` starts the coordinator that the others connect to; the rest of these need none.
   bool alone = false;
-  for (const char* verb : {"up", "estimate", "fetch-base", "eval", "render"}) alone |= app.got_subcommand(verb);
+  for (const char* verb : {"up", "estimate", "fetch-base", "eval", "render"}) alone |= app.chosen(verb);
   const Status connected = alone ? absl::OkStatus() : connect(command);
   const Status status = connected.ok() ? command.run() : connected;
   if (status.ok()) return 0;
   report(status, command.json);
-  return absl::IsInvalidArgument(status) ? 2 : 1;
+  return exit_code(status);
 }
 
 }  // namespace espalier::client

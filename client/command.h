@@ -8,7 +8,7 @@
 #include "client/security.h"
 #include "common/status.h"
 
-namespace CLI {
+namespace espalier::cli {
 class App;
 }
 namespace google::protobuf {
@@ -31,23 +31,23 @@ struct Command {
   std::stop_token stop;                    // Ctrl-C
 };
 
-void add_up(CLI::App& app, Command& command);
-void add_submit(CLI::App& app, Command& command);
-void add_jobs(CLI::App& app, Command& command);  // jobs, job, cancel
-void add_watch(CLI::App& app, Command& command);
-void add_logs(CLI::App& app, Command& command);
-void add_metrics(CLI::App& app, Command& command);
-void add_download(CLI::App& app, Command& command);
-void add_delete(CLI::App& app, Command& command);
-void add_estimate(CLI::App& app, Command& command);
-void add_billing(CLI::App& app, Command& command);
-void add_generate(CLI::App& app, Command& command);
-void add_evaluate(CLI::App& app, Command& command);
-void add_extract(CLI::App& app, Command& command);
-void add_retexture(CLI::App& app, Command& command);
-void add_render(CLI::App& app, Command& command);
-void add_admin(CLI::App& app, Command& command);
-void add_fetch_base(CLI::App& app, Command& command);
+void add_up(cli::App& app, Command& command);
+void add_submit(cli::App& app, Command& command);
+void add_jobs(cli::App& app, Command& command);  // jobs, job, cancel
+void add_watch(cli::App& app, Command& command);
+void add_logs(cli::App& app, Command& command);
+void add_metrics(cli::App& app, Command& command);
+void add_download(cli::App& app, Command& command);
+void add_delete(cli::App& app, Command& command);
+void add_estimate(cli::App& app, Command& command);
+void add_billing(cli::App& app, Command& command);
+void add_generate(cli::App& app, Command& command);
+void add_evaluate(cli::App& app, Command& command);
+void add_extract(cli::App& app, Command& command);
+void add_retexture(cli::App& app, Command& command);
+void add_render(cli::App& app, Command& command);
+void add_admin(cli::App& app, Command& command);
+void add_fetch_base(cli::App& app, Command& command);
 
 // With the key and the protection that `command` names; they have been checked before a verb runs.
 std::shared_ptr<grpc::Channel> coordinator_channel(const Command& command);
@@ -59,7 +59,7 @@ std::string to_json(const google::protobuf::Message& message);
 // field faults become one line each.
 Status explain(const Status& status, const std::string& server);
 
-// The whole program. Returns the exit code: 0 done, 1 failed, 2 wrong arguments.
+// The whole program. Returns the exit code (common/exit_codes.h).
 int run(int argc, char** argv);
 
 }  // namespace espalier::client

@@ -1,6 +1,6 @@
-#include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "cli/app.h"
 #include "client/call.h"
 #include "client/command.h"
 #include "espalier/v1/adapters.grpc.pb.h"
@@ -47,14 +47,14 @@ Status remove_all(const Command& command, const std::vector<std::string>& ids, c
 
 }  // namespace
 
-void add_delete(CLI::App& app, Command& command) {
-  auto* verb = app.add_subcommand("delete", "Remove a job, an artefact, a dataset or an adapter for good");
-  verb->require_subcommand(1);
+void add_delete(cli::App& app, Command& command) {
+  auto& verb = app.verb("delete", "Remove a job, an artefact, a dataset or an adapter for good");
+  verb.require_verb();
   auto ids = std::make_shared<std::vector<std::string>>();
   const auto add = [&](const char* kind, const char* help, const Remove& remove) {
-    auto* one = verb->add_subcommand(kind, help);
-    one->add_option("id", *ids, "One or more ids")->required();
-    one->callback([&command, ids, remove] {
+    auto& one = verb.verb(kind, help);
+    one.option("id", *ids, "One or more ids").required();
+    one.run([&command, ids, remove] {
       command.run = [&command, ids, remove] { return remove_all(command, *ids, remove); };
     });
   };

@@ -1,12 +1,12 @@
 #include <grpcpp/grpcpp.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <iostream>
 #include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "cli/app.h"
 #include "client/board.h"
 #include "client/call.h"
 #include "client/command.h"
@@ -103,17 +103,16 @@ Status download(const Command& command, const DownloadOptions& options) {
 
 }  // namespace
 
-void add_download(CLI::App& app, Command& command) {
-  auto* verb = app.add_subcommand("download", "Fetch a job's adapters, its prepared dataset and its logs");
+void add_download(cli::App& app, Command& command) {
+  auto& verb = app.verb("download", "Fetch a job's adapters, its prepared dataset and its logs");
   auto options = std::make_shared<DownloadOptions>();
-  verb->add_option("job", options->job_id, "Job id")->required();
-  verb->add_option("-o,--output", options->folder, "Folder to write to")->capture_default_str();
-  verb->add_flag("--dataset", options->dataset, "Also the prepared dataset (dataset.zip), for further jobs");
-  verb->add_flag(
-      "--logs", options->logs,
-      "Also the course of each training and its evaluation: metrics.jsonl, TensorBoard events, evaluation.json, "
-      "contact_sheet.png");
-  verb->callback([&command, options] { command.run = [&command, options] { return download(command, *options); }; });
+  verb.option("job", options->job_id, "Job id").required();
+  verb.option("-o,--output", options->folder, "Folder to write to").show_default();
+  verb.flag("--dataset", options->dataset, "Also the prepared dataset (dataset.zip), for further jobs");
+  verb.flag("--logs", options->logs,
+            "Also the course of each training and its evaluation: metrics.jsonl, TensorBoard events, evaluation.json, "
+            "contact_sheet.png");
+  verb.run([&command, options] { command.run = [&command, options] { return download(command, *options); }; });
 }
 
 }  // namespace espalier::client

@@ -1,10 +1,10 @@
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "billing/price_list.h"
+#include "cli/app.h"
 #include "client/command.h"
 #include "common/denoiser.h"
 
@@ -23,7 +23,7 @@ std::string name_of(const billing::Line& line) {
   return line.kind == billing::Line::Kind::kPreparation ? "preparation" : std::string(to_string(line.denoiser));
 }
 
-nlohmann::json to_json(const billing::Invoice& invoice) {
+nlohmann::json invoice_json(const billing::Invoice& invoice) {
   nlohmann::json lines = nlohmann::json::array();
   for (const auto& line : invoice.lines) {
     lines.push_back({{"item", name_of(line)},
@@ -66,25 +66,25 @@ Status estimate(const Command& command, const EstimateOptions& options) {
     order.denoisers.push_back(*denoiser);
   }
   ESP_ASSIGN(const auto invoice, billing::price(prices, order));
-  command.json ? void(std::cout << to_json(invoice).dump() << std::endl) : print(invoice);
+  command.json ? void(std::cout << invoice_json(invoice).dump() << std::endl) : print(invoice);
   return absl::OkStatus();
 }
 
 }  // namespace
 
-void add_estimate(CLI::App& app, Command& command) {
-  auto* verb = app.add_subcommand("estimate", "The exact price of a job; needs no server");
+void add_estimate(cli::App& app, Command& command) {
+  auto& verb = app.verb("estimate", "The exact price of a job; needs no server");
   auto options = std::make_shared<EstimateOptions>();
-  verb->add_option("--objects", options->objects, "Unique objects in the archive, 0..1000000")->required();
-  verb->add_option("--denoisers", options->denoisers, "sparse_structure, geometry, texture; comma-separated")
-      ->delimiter(',')
-      ->capture_default_str();
-  verb->add_option("--rank", options->rank, "16, 32 or 64")->capture_default_str();
-  verb->add_option("--resolution", options->resolution, "512 or 1024")->capture_default_str();
-  verb->add_option("--steps", options->steps, "100..10000")->check(CLI::Range(100, 10'000))->capture_default_str();
-  verb->add_flag("--reused", options->reused, "The source is a prepared dataset");
-  verb->add_option("--pricing", options->pricing, "Price list (default: the built-in one, as configs/pricing.yaml)");
-  verb->callback([&command, options] { command.run = [&command, options] { return estimate(command, *options); }; });
+  verb.option("--objects", options->objects, "Unique objects in the archive, 0..1000000").required();
+  verb.option("--denoisers", options->denoisers, "sparse_structure, geometry, texture; comma-separated")
+      .separated_by_commas()
+      .show_default();
+  verb.option("--rank", options->rank, "16, 32 or 64").show_default();
+  verb.option("--resolution", options->resolution, "512 or 1024").show_default();
+  verb.option("--steps", options->steps, "100..10000").range(100, 10'000).show_default();
+  verb.flag("--reused", options->reused, "The source is a prepared dataset");
+  verb.option("--pricing", options->pricing, "Price list (default: the built-in one, as configs/pricing.yaml)");
+  verb.run([&command, options] { command.run = [&command, options] { return estimate(command, *options); }; });
 }
 
 }  // namespace espalier::client

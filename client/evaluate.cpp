@@ -1,6 +1,5 @@
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -8,8 +7,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "cli/app.h"
 #include "client/command.h"
-#include "client/programs.h"
+#include "common/installation.h"
 
 namespace espalier::client {
 namespace {
@@ -35,15 +35,13 @@ Status become_evaluate(const Command& command, std::vector<std::string> argument
 
 }  // namespace
 
-void add_evaluate(CLI::App& app, Command& command) {
-  auto* verb = app.add_subcommand("eval",
-                                  "Judge a base and adapters by the objects of a prepared dataset, on this "
-                                  "machine; all arguments go to espalier-evaluate");
-  verb->prefix_command();
-  verb->fallthrough(false);
-  verb->set_help_flag();
-  verb->callback([&command, verb] {
-    command.run = [&command, arguments = verb->remaining()] { return become_evaluate(command, arguments); };
+void add_evaluate(cli::App& app, Command& command) {
+  auto& verb = app.verb("eval",
+                        "Judge a base and adapters by the objects of a prepared dataset, on this "
+                        "machine; all arguments go to espalier-evaluate");
+  verb.keep_unknown(/*all=*/true);
+  verb.run([&command, &verb] {
+    command.run = [&command, arguments = verb.unknown()] { return become_evaluate(command, arguments); };
   });
 }
 

@@ -1,10 +1,9 @@
 #include <grpcpp/grpcpp.h>
 
-#include <CLI/CLI.hpp>
-
+#include "cli/app.h"
 #include "client/command.h"
-#include "client/generation_call.h"
-#include "client/generation_options.h"
+#include "client/generation/call.h"
+#include "client/generation/options.h"
 
 namespace espalier::client {
 namespace {
@@ -35,18 +34,18 @@ Status extract(const Command& command, const ExtractOptions& options) {
 
 }  // namespace
 
-void add_extract(CLI::App& app, Command& command) {
-  auto* verb = app.add_subcommand("extract", "Make other files of an object that `generate --keep-state` kept");
+void add_extract(cli::App& app, Command& command) {
+  auto& verb = app.verb("extract", "Make other files of an object that `generate --keep-state` kept");
   auto options = std::make_shared<ExtractOptions>();
-  verb->add_option("state", options->state, "st1.…, as generate printed it")->required();
-  add_mesh_options(*verb, options->mesh);
-  add_texture_options(*verb, options->texture);
-  add_preview_options(*verb, options->preview);
-  verb->add_option("-o,--output", options->outputs,
-                   "File to write, by its extension: .glb, .obj, .ply, .stl, .vxz, .npz; may be repeated")
-      ->allow_extra_args(false)
-      ->capture_default_str();
-  verb->callback([&command, options] { command.run = [&command, options] { return extract(command, *options); }; });
+  verb.option("state", options->state, "st1.…, as generate printed it").required();
+  add_mesh_options(verb, options->mesh);
+  add_texture_options(verb, options->texture);
+  add_preview_options(verb, options->preview);
+  verb.option("-o,--output", options->outputs,
+              "File to write, by its extension: .glb, .obj, .ply, .stl, .vxz, .npz; may be repeated")
+      .one_at_a_time()
+      .show_default();
+  verb.run([&command, options] { command.run = [&command, options] { return extract(command, *options); }; });
 }
 
 }  // namespace espalier::client

@@ -1,13 +1,13 @@
 #include <grpcpp/grpcpp.h>
 
-#include <CLI/CLI.hpp>
 #include <optional>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "cli/app.h"
 #include "client/command.h"
-#include "client/generation_call.h"
-#include "client/generation_options.h"
+#include "client/generation/call.h"
+#include "client/generation/options.h"
 #include "common/files.h"
 
 namespace espalier::client {
@@ -85,47 +85,43 @@ Status generate(const Command& command, const GenerateOptions& options) {
 
 }  // namespace
 
-void add_generate(CLI::App& app, Command& command) {
-  auto* verb = app.add_subcommand("generate", "Make a 3D model from an image, with or without adapters");
+void add_generate(cli::App& app, Command& command) {
+  auto& verb = app.verb("generate", "Make a 3D model from an image, with or without adapters");
   auto options = std::make_shared<GenerateOptions>();
-  verb->add_option("image", options->image, "PNG, JPEG or WebP")->required();
-  verb->add_option("--adapter", options->adapters,
-                   "Adapter file or artefact id, with an optional strength: FILE[:SCALE], 0..2; may be repeated");
-  verb->add_option("--low-resolution-adapter", options->low_resolution_adapters,
-                   "Geometry adapter for the first pass of a cascade, likewise")
-      ->allow_extra_args(false);
-  verb->add_option("--seed", options->seed, "Repeats a result (default: random, printed)");
-  verb->add_option("--resolution", options->resolution, "512, 1024 or 1536 (default: the base's smallest)");
-  verb->add_option("--pipeline", options->pipeline,
-                   "512, 1024, 1024_cascade or 1536_cascade (default: by the resolution)");
-  verb->add_option("--stop-after", options->stop_after, "Last stage (default: as far as the base goes)")
-      ->check(CLI::IsMember({"sparse_structure", "geometry", "texture"}));
-  verb->add_option("--steps", options->steps, "Sampler steps of the structure, 1..50 (default: the base's)");
-  verb->add_option("--guidance", options->guidance, "Its guidance strength, 0..15; 1 means none (default: the base's)");
-  verb->add_option("--shape-steps", options->shape_steps, "Sampler steps of the shape, 1..50 (default: the base's)");
-  verb->add_option("--shape-guidance", options->shape_guidance, "Its guidance strength, 0..15 (default: the base's)");
-  verb->add_option("--texture-steps", options->texture_steps,
-                   "Sampler steps of the texture, 1..50 (default: the base's)");
-  verb->add_option("--texture-guidance", options->texture_guidance,
-                   "Its guidance strength, 0..15 (default: the base's)");
-  verb->add_option("--samples", options->samples, "Objects to make from one seed, 1..8 (default: 1)");
-  verb->add_option("--max-num-tokens", options->max_num_tokens,
-                   "Tokens above which a cascade lowers its resolution (default: 49152)");
-  add_mesh_options(*verb, options->mesh);
-  add_texture_options(*verb, options->texture);
-  verb->add_flag("--keep-state", options->keep_state,
-                 "Keep the object at the service for a while and print its state, for `espalier extract`");
-  verb->add_option("--background", options->background, "Of an opaque image: auto, keyer or none")
-      ->check(CLI::IsMember({"auto", "keyer", "none"}))
-      ->capture_default_str();
-  verb->add_option(
-          "-o,--output", options->outputs,
-          "File to write, by its extension: .glb, .obj, .ply, .stl; .vxz, .npz: the O-Voxel grid; may be repeated")
-      ->allow_extra_args(false)
-      ->capture_default_str();
-  verb->add_option("--occupancy", options->occupancy, "Also write the occupied voxels as .npz");
-  add_preview_options(*verb, options->preview);
-  verb->callback([&command, options] { command.run = [&command, options] { return generate(command, *options); }; });
+  verb.option("image", options->image, "PNG, JPEG or WebP").required();
+  verb.option("--adapter", options->adapters,
+              "Adapter file or artefact id, with an optional strength: FILE[:SCALE], 0..2; may be repeated");
+  verb.option("--low-resolution-adapter", options->low_resolution_adapters,
+              "Geometry adapter for the first pass of a cascade, likewise")
+      .one_at_a_time();
+  verb.option("--seed", options->seed, "Repeats a result (default: random, printed)");
+  verb.option("--resolution", options->resolution, "512, 1024 or 1536 (default: the base's smallest)");
+  verb.option("--pipeline", options->pipeline, "512, 1024, 1024_cascade or 1536_cascade (default: by the resolution)");
+  verb.option("--stop-after", options->stop_after, "Last stage (default: as far as the base goes)")
+      .choices({"sparse_structure", "geometry", "texture"});
+  verb.option("--steps", options->steps, "Sampler steps of the structure, 1..50 (default: the base's)");
+  verb.option("--guidance", options->guidance, "Its guidance strength, 0..15; 1 means none (default: the base's)");
+  verb.option("--shape-steps", options->shape_steps, "Sampler steps of the shape, 1..50 (default: the base's)");
+  verb.option("--shape-guidance", options->shape_guidance, "Its guidance strength, 0..15 (default: the base's)");
+  verb.option("--texture-steps", options->texture_steps, "Sampler steps of the texture, 1..50 (default: the base's)");
+  verb.option("--texture-guidance", options->texture_guidance, "Its guidance strength, 0..15 (default: the base's)");
+  verb.option("--samples", options->samples, "Objects to make from one seed, 1..8 (default: 1)");
+  verb.option("--max-num-tokens", options->max_num_tokens,
+              "Tokens above which a cascade lowers its resolution (default: 49152)");
+  add_mesh_options(verb, options->mesh);
+  add_texture_options(verb, options->texture);
+  verb.flag("--keep-state", options->keep_state,
+            "Keep the object at the service for a while and print its state, for `espalier extract`");
+  verb.option("--background", options->background, "Of an opaque image: auto, keyer or none")
+      .choices({"auto", "keyer", "none"})
+      .show_default();
+  verb.option("-o,--output", options->outputs,
+              "File to write, by its extension: .glb, .obj, .ply, .stl; .vxz, .npz: the O-Voxel grid; may be repeated")
+      .one_at_a_time()
+      .show_default();
+  verb.option("--occupancy", options->occupancy, "Also write the occupied voxels as .npz");
+  add_preview_options(verb, options->preview);
+  verb.run([&command, options] { command.run = [&command, options] { return generate(command, *options); }; });
 }
 
 }  // namespace espalier::client

@@ -1,10 +1,10 @@
 #include <google/protobuf/util/time_util.h>
 #include <grpcpp/grpcpp.h>
 
-#include <CLI/CLI.hpp>
 #include <iostream>
 
 #include "absl/strings/str_format.h"
+#include "cli/app.h"
 #include "client/command.h"
 #include "client/job_view.h"
 #include "client/watch.h"
@@ -61,16 +61,16 @@ Status cancel(const Command& command, const std::string& job_id) {
 
 }  // namespace
 
-void add_jobs(CLI::App& app, Command& command) {
-  auto* jobs = app.add_subcommand("jobs", "List jobs, newest first");
+void add_jobs(cli::App& app, Command& command) {
+  auto& jobs = app.verb("jobs", "List jobs, newest first");
   auto limit = std::make_shared<int>(50);
-  jobs->add_option("--limit", *limit, "At most so many")->check(CLI::Range(1, 1'000'000))->capture_default_str();
-  jobs->callback([&command, limit] { command.run = [&command, limit] { return list(command, *limit); }; });
+  jobs.option("--limit", *limit, "At most so many").range(1, 1'000'000).show_default();
+  jobs.run([&command, limit] { command.run = [&command, limit] { return list(command, *limit); }; });
 
   auto job_id = std::make_shared<std::string>();
-  auto* job = app.add_subcommand("job", "Show one job");
-  job->add_option("job", *job_id, "Job id")->required();
-  job->callback([&command, job_id] {
+  auto& job = app.verb("job", "Show one job");
+  job.option("job", *job_id, "Job id").required();
+  job.run([&command, job_id] {
     command.run = [&command, job_id]() -> Status {
       ESP_ASSIGN(const auto found, get_job(command, *job_id));
       std::cout << (command.json ? to_json(found) + "\n" : describe(found));
@@ -78,9 +78,9 @@ void add_jobs(CLI::App& app, Command& command) {
     };
   });
 
-  auto* stop = app.add_subcommand("cancel", "Cancel a job");
-  stop->add_option("job", *job_id, "Job id")->required();
-  stop->callback([&command, job_id] { command.run = [&command, job_id] { return cancel(command, *job_id); }; });
+  auto& stop = app.verb("cancel", "Cancel a job");
+  stop.option("job", *job_id, "Job id").required();
+  stop.run([&command, job_id] { command.run = [&command, job_id] { return cancel(command, *job_id); }; });
 }
 
 }  // namespace espalier::client

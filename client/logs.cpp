@@ -1,9 +1,9 @@
 #include <google/protobuf/util/time_util.h>
 #include <grpcpp/grpcpp.h>
 
-#include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "cli/app.h"
 #include "client/command.h"
 #include "client/job_view.h"
 #include "espalier/v1/jobs.grpc.pb.h"
@@ -57,12 +57,12 @@ Status live(const Command& command, const LogOptions& options) {
 
 }  // namespace
 
-void add_logs(CLI::App& app, Command& command) {
-  auto* verb = app.add_subcommand("logs", "Print what a job's programs said");
+void add_logs(cli::App& app, Command& command) {
+  auto& verb = app.verb("logs", "Print what a job's programs said");
   auto options = std::make_shared<LogOptions>();
-  verb->add_option("job", options->job_id, "Job id")->required();
-  verb->add_flag("-f,--follow", options->follow, "Go on until the job has ended");
-  verb->callback([&command, options] {
+  verb.option("job", options->job_id, "Job id").required();
+  verb.flag("-f,--follow", options->follow, "Go on until the job has ended");
+  verb.run([&command, options] {
     command.run = [&command, options] { return options->follow ? live(command, *options) : stored(command, *options); };
   });
 }

@@ -1,10 +1,10 @@
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "cli/app.h"
 #include "client/call.h"
 #include "client/command.h"
 #include "client/job_view.h"
@@ -88,16 +88,14 @@ Status metrics(const Command& command, const MetricsOptions& options) {
 
 }  // namespace
 
-void add_metrics(CLI::App& app, Command& command) {
-  auto* verb = app.add_subcommand("metrics", "Show the course of a training: loss, learning rate, gradient norm, time");
+void add_metrics(cli::App& app, Command& command) {
+  auto& verb = app.verb("metrics", "Show the course of a training: loss, learning rate, gradient norm, time");
   auto options = std::make_shared<MetricsOptions>();
-  verb->add_option("job", options->job_id, "Job id")->required();
-  verb->add_option("--denoiser", options->denoiser, "sparse_structure, geometry or texture; default: the job's first");
-  verb->add_option("--max-points", options->max_points, "Thinned to so many; peaks are kept")
-      ->check(CLI::Range(1, 10000))
-      ->capture_default_str();
-  verb->add_flag("--csv", options->csv, "A table with a header row, one row per point");
-  verb->callback([&command, options] { command.run = [&command, options] { return metrics(command, *options); }; });
+  verb.option("job", options->job_id, "Job id").required();
+  verb.option("--denoiser", options->denoiser, "sparse_structure, geometry or texture; default: the job's first");
+  verb.option("--max-points", options->max_points, "Thinned to so many; peaks are kept").range(1, 10000).show_default();
+  verb.flag("--csv", options->csv, "A table with a header row, one row per point");
+  verb.run([&command, options] { command.run = [&command, options] { return metrics(command, *options); }; });
 }
 
 }  // namespace espalier::client

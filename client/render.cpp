@@ -1,9 +1,9 @@
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "cli/app.h"
 #include "client/command.h"
 #include "common/files.h"
 #include "image/codec.h"
@@ -96,27 +96,24 @@ Status render_command(const Command& command, const RenderOptions& options) {
 
 }  // namespace
 
-void add_render(CLI::App& app, Command& command) {
-  auto* verb = app.add_subcommand("render", "Draw 3D files with their textures, on this machine; needs no server");
+void add_render(cli::App& app, Command& command) {
+  auto& verb = app.verb("render", "Draw 3D files with their textures, on this machine; needs no server");
   auto options = std::make_shared<RenderOptions>();
-  verb->add_option("files", options->files, "glb, gltf, obj, ply, stl or fbx; several are drawn in one picture")
-      ->required()
-      ->check(CLI::ExistingFile);
-  verb->add_option("-o,--output", options->output, "PNG or WebP (default: beside the file, or render.png)");
-  auto* views = verb->add_option("--views", options->preview.views, "Pictures of each file, evenly around it")
-                    ->check(CLI::Range(1, 16))
-                    ->capture_default_str();
-  verb->add_option("--turntable", options->turntable, "Instead an animated WebP of this many frames")
-      ->check(CLI::Range(2, 360))
-      ->excludes(views);
-  verb->add_option("--size", options->preview.size, "Pixels per side of a picture")
-      ->check(CLI::Range(16, 2048))
-      ->capture_default_str();
-  verb->add_option("--samples", options->preview.samples, "Paths per pixel: more are slower and less noisy")
-      ->check(CLI::Range(1, 4096))
-      ->capture_default_str();
-  verb->callback(
-      [&command, options] { command.run = [&command, options] { return render_command(command, *options); }; });
+  verb.option("files", options->files, "glb, gltf, obj, ply, stl or fbx; several are drawn in one picture")
+      .required()
+      .existing_file();
+  verb.option("-o,--output", options->output, "PNG or WebP (default: beside the file, or render.png)");
+  auto views = verb.option("--views", options->preview.views, "Pictures of each file, evenly around it")
+                   .range(1, 16)
+                   .show_default();
+  verb.option("--turntable", options->turntable, "Instead an animated WebP of this many frames")
+      .range(2, 360)
+      .excludes(views);
+  verb.option("--size", options->preview.size, "Pixels per side of a picture").range(16, 2048).show_default();
+  verb.option("--samples", options->preview.samples, "Paths per pixel: more are slower and less noisy")
+      .range(1, 4096)
+      .show_default();
+  verb.run([&command, options] { command.run = [&command, options] { return render_command(command, *options); }; });
 }
 
 }  // namespace espalier::client

@@ -1,12 +1,12 @@
 #include <grpcpp/grpcpp.h>
 
-#include <CLI/CLI.hpp>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "cli/app.h"
 #include "client/command.h"
-#include "client/generation_call.h"
-#include "client/generation_options.h"
+#include "client/generation/call.h"
+#include "client/generation/options.h"
 #include "common/files.h"
 
 namespace espalier::client {
@@ -58,27 +58,27 @@ Status retexture(const Command& command, const RetextureOptions& options) {
 
 }  // namespace
 
-void add_retexture(CLI::App& app, Command& command) {
-  auto* verb = app.add_subcommand("retexture", "Give a mesh a texture that fits an image");
+void add_retexture(cli::App& app, Command& command) {
+  auto& verb = app.verb("retexture", "Give a mesh a texture that fits an image");
   auto options = std::make_shared<RetextureOptions>();
-  verb->add_option("--mesh", options->mesh, "One file with the mesh: .glb, .obj, .ply or .stl")->required();
-  verb->add_option("--image", options->image, "PNG, JPEG or WebP")->required();
-  verb->add_option("--adapter", options->adapters,
-                   "Texture adapter, file or artefact id, with an optional strength: FILE[:SCALE], 0..2; may be "
-                   "repeated")
-      ->allow_extra_args(false);
-  verb->add_option("--seed", options->seed, "Repeats a result (default: random, printed)");
-  verb->add_option("--resolution", options->resolution, "512, 1024 or 1536 (default: the base's smallest)");
-  verb->add_option("--texture-steps", options->steps, "Sampler steps, 1..50 (default: the base's)");
-  verb->add_option("--texture-guidance", options->guidance, "Guidance strength, 0..15 (default: the base's)");
-  add_texture_options(*verb, options->texture);
-  add_preview_options(*verb, options->preview);
-  verb->add_flag("--keep-uvs", options->keep_uvs, "Keep the mesh's own texture coordinates");
-  verb->add_option("--background", options->background, "Of an opaque image: auto, keyer or none")
-      ->check(CLI::IsMember({"auto", "keyer", "none"}))
-      ->capture_default_str();
-  verb->add_option("-o,--output", options->output, "The .glb to write")->capture_default_str();
-  verb->callback([&command, options] { command.run = [&command, options] { return retexture(command, *options); }; });
+  verb.option("--mesh", options->mesh, "One file with the mesh: .glb, .obj, .ply or .stl").required();
+  verb.option("--image", options->image, "PNG, JPEG or WebP").required();
+  verb.option("--adapter", options->adapters,
+              "Texture adapter, file or artefact id, with an optional strength: FILE[:SCALE], 0..2; may be "
+              "repeated")
+      .one_at_a_time();
+  verb.option("--seed", options->seed, "Repeats a result (default: random, printed)");
+  verb.option("--resolution", options->resolution, "512, 1024 or 1536 (default: the base's smallest)");
+  verb.option("--texture-steps", options->steps, "Sampler steps, 1..50 (default: the base's)");
+  verb.option("--texture-guidance", options->guidance, "Guidance strength, 0..15 (default: the base's)");
+  add_texture_options(verb, options->texture);
+  add_preview_options(verb, options->preview);
+  verb.flag("--keep-uvs", options->keep_uvs, "Keep the mesh's own texture coordinates");
+  verb.option("--background", options->background, "Of an opaque image: auto, keyer or none")
+      .choices({"auto", "keyer", "none"})
+      .show_default();
+  verb.option("-o,--output", options->output, "The .glb to write").show_default();
+  verb.run([&command, options] { command.run = [&command, options] { return retexture(command, *options); }; });
 }
 
 }  // namespace espalier::client

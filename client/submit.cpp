@@ -1,11 +1,12 @@
 #include <grpcpp/grpcpp.h>
 
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <map>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "cli/app.h"
 #include "client/board.h"
 #include "client/call.h"
 #include "client/command.h"
@@ -134,37 +135,39 @@ Status submit(const Command& command, const SubmitOptions& options) {
 
 }  // namespace
 
-void add_submit(CLI::App& app, Command& command) {
-  auto* verb = app.add_subcommand("submit", "Train adapters from 3D assets or a prepared dataset");
+void add_submit(cli::App& app, Command& command) {
+  auto& verb = app.verb("submit", "Train adapters from 3D assets or a prepared dataset");
   auto options = std::make_shared<SubmitOptions>();
-  verb->add_option(
-          "source", options->source,
-          "A .zip, a folder, one asset file, an http(s) URL of a .zip, or the id of a prepared dataset (dat_…)")
-      ->required();
-  verb->add_option("--denoisers", options->denoisers, "sparse_structure, geometry, texture; comma-separated")
-      ->delimiter(',')
-      ->capture_default_str();
-  verb->add_option("--rank", options->rank, "Adapter rank: 16, 32 or 64")->capture_default_str();
-  verb->add_option("--resolution", options->resolution, "Voxels per side: 512 or 1024")->capture_default_str();
-  verb->add_option("--steps", options->steps, "Optimizer steps, 100..10000")->capture_default_str();
-  verb->add_option("--lr", options->learning_rate, "Learning rate, 1e-6..1e-2")->capture_default_str();
-  verb->add_option("--batch-size", options->batch_size, "Samples of a step, 1..64 (default: by denoiser)");
-  verb->add_option("--world-size", options->world_size,
-                   "Workers that train each denoiser together, 1..64; the adapter does not depend on it")
-      ->capture_default_str();
-  verb->add_option("--priority", options->priority,
-                   "Among the tenant's own jobs: low, normal or high (default: normal)")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, v1::Priority>{
-          {"low", v1::PRIORITY_LOW}, {"normal", v1::PRIORITY_NORMAL}, {"high", v1::PRIORITY_HIGH}}));
-  verb->add_option("--seed", options->seed, "Of everything random in the job")->capture_default_str();
-  verb->add_option("--holdout-view", options->holdout_views,
-                   "Condition view (0..15) kept out of training to measure the validation loss; may be repeated");
-  verb->add_flag("--evaluate", options->evaluate,
-                 "Then judge each adapter by what it makes of the first held-out view (8 when none is named); free");
-  verb->add_option("--name", options->name, "For display (default: the source's name)");
-  verb->add_option("--request-id", options->request_id, "Repeating it gives the same job (default: a new one)");
-  verb->add_flag("--watch", options->watch, "Follow the job until it has ended");
-  verb->callback([&command, options] { command.run = [&command, options] { return submit(command, *options); }; });
+  verb.option("source", options->source,
+              "A .zip, a folder, one asset file, an http(s) URL of a .zip, or the id of a prepared dataset (dat_…)")
+      .required();
+  verb.option("--denoisers", options->denoisers, "sparse_structure, geometry, texture; comma-separated")
+      .separated_by_commas()
+      .show_default();
+  verb.option("--rank", options->rank, "Adapter rank: 16, 32 or 64").show_default();
+  verb.option("--resolution", options->resolution, "Voxels per side: 512 or 1024").show_default();
+  verb.option("--steps", options->steps, "Optimizer steps, 100..10000").show_default();
+  verb.option("--lr", options->learning_rate, "Learning rate, 1e-6..1e-2").show_default();
+  verb.option("--batch-size", options->batch_size, "Samples of a step, 1..64 (default: by denoiser)");
+  verb.option("--world-size", options->world_size,
+              "Workers that train each denoiser together, 1..64; the adapter does not depend on it")
+      .show_default();
+  verb.text(
+          "--priority",
+          [options](const std::string& name) {
+            v1::Priority_Parse("PRIORITY_" + absl::AsciiStrToUpper(name), &options->priority);
+          },
+          "Among the tenant's own jobs: low, normal or high (default: normal)")
+      .choices({"low", "normal", "high"});
+  verb.option("--seed", options->seed, "Of everything random in the job").show_default();
+  verb.option("--holdout-view", options->holdout_views,
+              "Condition view (0..15) kept out of training to measure the validation loss; may be repeated");
+  verb.flag("--evaluate", options->evaluate,
+            "Then judge each adapter by what it makes of the first held-out view (8 when none is named); free");
+  verb.option("--name", options->name, "For display (default: the source's name)");
+  verb.option("--request-id", options->request_id, "Repeating it gives the same job (default: a new one)");
+  verb.flag("--watch", options->watch, "Follow the job until it has ended");
+  verb.run([&command, options] { command.run = [&command, options] { return submit(command, *options); }; });
 }
 
 }  // namespace espalier::client

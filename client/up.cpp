@@ -1,14 +1,14 @@
 #include <grpcpp/grpcpp.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "cli/app.h"
 #include "client/command.h"
-#include "client/programs.h"
 #include "client/services.h"
+#include "common/installation.h"
 
 namespace espalier::client {
 namespace {
@@ -66,19 +66,17 @@ Status up(const Command& command, UpOptions options) {
 
 }  // namespace
 
-void add_up(CLI::App& app, Command& command) {
-  auto* verb = app.add_subcommand("up", "Start coordinator, one worker and the inference service on this machine");
+void add_up(cli::App& app, Command& command) {
+  auto& verb = app.verb("up", "Start coordinator, one worker and the inference service on this machine");
   auto options = std::make_shared<UpOptions>();
-  verb->add_option("--data-dir", options->data_dir, "Where everything is kept (default: ~/.local/share/espalier)");
-  verb->add_option("--base", options->base, "Base model folder (default: the nano base)");
-  verb->add_option("--port", options->port, "Of the coordinator; 0 takes a free one")
-      ->check(CLI::Range(0, 65535))
-      ->capture_default_str();
-  verb->add_option("--inference-port", options->inference_port, "Of the inference service; 0 takes a free one")
-      ->check(CLI::Range(0, 65535))
-      ->capture_default_str();
-  verb->add_option("--slots", options->slots, "Tasks at a time")->check(CLI::Range(1, 64))->capture_default_str();
-  verb->callback([&command, options] { command.run = [&command, options] { return up(command, *options); }; });
+  verb.option("--data-dir", options->data_dir, "Where everything is kept (default: ~/.local/share/espalier)");
+  verb.option("--base", options->base, "Base model folder (default: the nano base)");
+  verb.option("--port", options->port, "Of the coordinator; 0 takes a free one").range(0, 65535).show_default();
+  verb.option("--inference-port", options->inference_port, "Of the inference service; 0 takes a free one")
+      .range(0, 65535)
+      .show_default();
+  verb.option("--slots", options->slots, "Tasks at a time").range(1, 64).show_default();
+  verb.run([&command, options] { command.run = [&command, options] { return up(command, *options); }; });
 }
 
 }  // namespace espalier::client

@@ -2,11 +2,11 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <CLI/CLI.hpp>
 #include <iostream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "cli/app.h"
 #include "client/board.h"
 #include "client/job_view.h"
 #include "common/stoppable_wait.h"
@@ -119,8 +119,8 @@ Status follow(const Command& command, const std::string& job_id, int64_t& last_s
   return from_grpc(reader->Finish());
 }
 
-void add_job_argument(CLI::App& verb, std::string& job_id) {
-  verb.add_option("job", job_id, "Job id, as printed by submit and jobs")->required();
+void add_job_argument(cli::App& verb, std::string& job_id) {
+  verb.option("job", job_id, "Job id, as printed by submit and jobs").required();
 }
 
 }  // namespace
@@ -155,11 +155,11 @@ Result<v1::Job> watch_job(const Command& command, const std::string& job_id, int
   }
 }
 
-void add_watch(CLI::App& app, Command& command) {
-  auto* verb = app.add_subcommand("watch", "Follow a job until it has ended");
+void add_watch(cli::App& app, Command& command) {
+  auto& verb = app.verb("watch", "Follow a job until it has ended");
   auto job_id = std::make_shared<std::string>();
-  add_job_argument(*verb, *job_id);
-  verb->callback([&command, job_id] {
+  add_job_argument(verb, *job_id);
+  verb.run([&command, job_id] {
     command.run = [&command, job_id]() -> Status {
       ESP_ASSIGN(const auto job, watch_job(command, *job_id));
       if (!command.json) std::cout << describe(job);

@@ -45,14 +45,14 @@ if(ESP_HAS_CUDA)
     ${site_packages}/nvidia/nccl/include)
 endif()
 
-# One precompiled torch/types.h for all targets; the flags must be the users' flags, or GCC drops it silently.
-file(WRITE ${CMAKE_BINARY_DIR}/torch_pch.cpp "")
-add_library(esp_torch_pch OBJECT ${CMAKE_BINARY_DIR}/torch_pch.cpp)
-target_link_libraries(esp_torch_pch PRIVATE esp_torch)
-target_precompile_headers(esp_torch_pch PRIVATE <torch/types.h>)
-
 function(esp_use_torch target)
   target_link_libraries(${target} PRIVATE esp_torch)
-  target_precompile_headers(${target} REUSE_FROM esp_torch_pch)
-  target_compile_options(${target} PRIVATE -Winvalid-pch)
 endfunction()
+
+file(STRINGS ${ESP_TORCH_DIR}/version.py version_lines REGEX "^(__version__|cuda)")
+string(REGEX MATCH "__version__ = '([0-9.]+)" _ "${version_lines}")
+set(ESP_TORCH_VERSION ${CMAKE_MATCH_1})
+if(ESP_HAS_CUDA)
+  string(REGEX MATCH "cuda[^;]* = '([0-9.]+)'" _ "${version_lines}")
+  set(ESP_CUDA_VERSION ${CMAKE_MATCH_1})
+endif()

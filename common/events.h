@@ -18,10 +18,4 @@ class EventWriter {
   int fd_;
 };
 
-// Exit codes of task programs: the worker decides by them whether another attempt can help.
-inline constexpr int kExitOk = 0;
-inline constexpr int kExitInvalid = 2;    // the input or arguments are wrong: never retried
-inline constexpr int kExitFailed = 3;     // anything else: may be retried
-inline constexpr int kExitCancelled = 4;  // stopped on SIGTERM after saving a checkpoint
-
 }  // namespace espalier

@@ -11,7 +11,7 @@
 namespace espalier::dataset {
 namespace {
 
-constexpr int kMaxChannels = 64, kMaxGrid = 64;
+constexpr int kMaxLatentChannels = 64, kMaxGrid = 64;
 
 Result<const Array*> member(const std::map<std::string, Array>& arrays, const char* name) {
   const auto found = arrays.find(name);
@@ -53,7 +53,8 @@ Result<SsLatent> parse_ss_latent(std::string_view npz) {
   ESP_ASSIGN(const Array* z, member(arrays, "z"));
   const auto& shape = z->shape;
   const bool cube = shape.size() == 4 && shape[1] == shape[2] && shape[2] == shape[3];
-  if (!cube || z->dtype != "<f4" || shape[0] < 1 || shape[0] > kMaxChannels || shape[1] < 1 || shape[1] > kMaxGrid)
+  if (!cube || z->dtype != "<f4" || shape[0] < 1 || shape[0] > kMaxLatentChannels || shape[1] < 1 ||
+      shape[1] > kMaxGrid)
     return absl::InvalidArgumentError("z is not float32 [C, r, r, r]");
   SsLatent latent{static_cast<int>(shape[0]), static_cast<int>(shape[1]), {}};
   ESP_ASSIGN(latent.values, z->floats());
@@ -73,7 +74,7 @@ Result<StructuredLatent> parse_structured_latent(std::string_view npz, int grid,
   ESP_ASSIGN(const Array* feats, member(arrays, "feats"));
   const auto tokens = static_cast<int64_t>(latent.coords.size() / 3);
   const auto& shape = feats->shape;
-  if (shape.size() != 2 || feats->dtype != "<f4" || shape[1] < 1 || shape[1] > kMaxChannels)
+  if (shape.size() != 2 || feats->dtype != "<f4" || shape[1] < 1 || shape[1] > kMaxLatentChannels)
     return absl::InvalidArgumentError("feats is not float32 [T, C]");
   if (shape[0] != tokens)
     return absl::InvalidArgumentError(absl::StrCat("feats has ", shape[0], " rows, coords ", tokens));

@@ -1,11 +1,12 @@
 // espalier-evaluate: judges a base and adapters by the objects of a prepared dataset.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "cli/app.h"
 #include "common/events.h"
+#include "common/exit_codes.h"
 #include "common/files.h"
 #include "common/heap.h"
 #include "common/stop_signals.h"
@@ -25,25 +26,24 @@ struct Options {
   int progress_fd = -1;
 };
 
-void add_options(CLI::App& app, Options& options) {
+void add_options(espalier::cli::App& app, Options& options) {
   auto& config = options.config;
   config.base = "models/nano";
-  app.add_option("--dataset", config.dataset, "Prepared dataset, zip or folder")->required();
-  app.add_option("--base", config.base, "Folder of the base model")->capture_default_str();
-  app.add_option("--device", config.device, "cpu, cuda, or auto: cuda where there is one")->capture_default_str();
-  app.add_option("--adapter,--adapters", config.adapters, "Adapters to judge together; may be repeated");
-  app.add_flag("--each", config.each, "Judge each adapter by itself, too");
-  app.add_option("--scale", config.scale, "Of the adapters, 0..2")->capture_default_str();
-  app.add_option("--view", config.view, "Condition view to generate from: one the adapters were not trained on")
-      ->capture_default_str();
-  app.add_option("--seeds", config.seeds, "Noise seeds to average over, 1..100")->capture_default_str();
-  app.add_option("--max-objects", config.max_objects,
-                 "Judge no more than so many objects, the first ones (default: all)");
-  app.add_option("--picture-size", config.picture_size, "Pixels per side of the contact sheet's pictures, 16..1024")
-      ->capture_default_str();
-  app.add_option("-o,--output", options.output, "Folder for evaluation.json and contact_sheet.png");
-  app.add_flag("--json", options.json, "Print the scores as JSON instead of a table");
-  app.add_option("--progress-fd", options.progress_fd, "Write progress as JSON lines there (docs/formats/events.md)");
+  app.option("--dataset", config.dataset, "Prepared dataset, zip or folder").required();
+  app.option("--base", config.base, "Folder of the base model").show_default();
+  app.option("--device", config.device, "cpu, cuda, or auto: cuda where there is one").show_default();
+  app.option("--adapter,--adapters", config.adapters, "Adapters to judge together; may be repeated");
+  app.flag("--each", config.each, "Judge each adapter by itself, too");
+  app.option("--scale", config.scale, "Of the adapters, 0..2").show_default();
+  app.option("--view", config.view, "Condition view to generate from: one the adapters were not trained on")
+      .show_default();
+  app.option("--seeds", config.seeds, "Noise seeds to average over, 1..100").show_default();
+  app.option("--max-objects", config.max_objects, "Judge no more than so many objects, the first ones (default: all)");
+  app.option("--picture-size", config.picture_size, "Pixels per side of the contact sheet's pictures, 16..1024")
+      .show_default();
+  app.option("-o,--output", options.output, "Folder for evaluation.json and contact_sheet.png");
+  app.flag("--json", options.json, "Print the scores as JSON instead of a table");
+  app.option("--progress-fd", options.progress_fd, "Write progress as JSON lines there (docs/formats/events.md)");
 }
 
 Status write_report(const espalier::evaluate::EvaluationReport& report, const fs::path& folder) {
@@ -79,17 +79,16 @@ Status run(Options options, const espalier::EventWriter& events) {
 int main(int argc, char** argv) {
   espalier::keep_freed_memory();
   const espalier::StopSignals signals;  // before any thread
-  CLI::App app("Judges a base model and adapters by the objects of a prepared dataset.", "espalier eval");
+  espalier::cli::App app("espalier-evaluate", "Judges a base model and adapters by the objects of a prepared dataset.");
   Options options;
   options.config.stop = signals.token();
   add_options(app, options);
-  CLI11_PARSE(app, argc, argv);
+  if (const auto done = app.parse(argc, argv)) return *done;
   const espalier::EventWriter events(options.progress_fd);
   const Status status = run(std::move(options), events);
   if (status.ok()) return espalier::kExitOk;
   const std::string code = absl::StatusCodeToString(status.code()), message(status.message());
   events.write({{"event", "error"}, {"code", code}, {"message", message}});
   std::cerr << "espalier-evaluate: " << message << "\n";
-  if (absl::IsCancelled(status)) return espalier::kExitCancelled;
-  return absl::IsInvalidArgument(status) || absl::IsNotFound(status) ? espalier::kExitInvalid : espalier::kExitFailed;
+  return espalier::exit_code(status);
 }

@@ -8,7 +8,7 @@
 namespace espalier::evaluate {
 namespace {
 
-constexpr int64_t kSamples = 4000;
+constexpr int64_t kSurfaceSamples = 4000;
 constexpr uint64_t kSampleSeed = 0x5a3b;
 
 using mesh::Vec3;
@@ -88,8 +88,8 @@ Result<std::vector<SurfaceSample>> surface_samples(const mesh::Surface& surface,
 }
 
 Result<SurfaceAgreement> surface_agreement(const mesh::Surface& got, const mesh::Surface& want) {
-  ESP_ASSIGN(const auto wanted, surface_samples(want, kSamples, PhiloxStream(kSampleSeed, 1)));
-  const auto made = surface_samples(got, kSamples, PhiloxStream(kSampleSeed, 0));
+  ESP_ASSIGN(const auto wanted, surface_samples(want, kSurfaceSamples, PhiloxStream(kSampleSeed, 1)));
+  const auto made = surface_samples(got, kSurfaceSamples, PhiloxStream(kSampleSeed, 0));
   if (!made.ok()) return SurfaceAgreement{};
   ESP_ASSIGN(const Directed precision, directed(got, *made, want));
   ESP_ASSIGN(const Directed recall, directed(want, wanted, got));

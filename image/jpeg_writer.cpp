@@ -13,16 +13,16 @@
 namespace espalier::image {
 namespace {
 
-constexpr int kMaxSide = 65535;
+constexpr int kMaxJpegSide = 65535;
 
-struct ErrorSink {
+struct WriteErrorSink {
   jpeg_error_mgr base;  // first: libjpeg hands back a pointer to it
   jmp_buf jump;
   char text[JMSG_LENGTH_MAX];
 };
 
-[[noreturn]] void on_error(j_common_ptr info) {
-  auto* sink = reinterpret_cast<ErrorSink*>(info->err);
+[[noreturn]] void on_write_error(j_common_ptr info) {
+  auto* sink = reinterpret_cast<WriteErrorSink*>(info->err);
   sink->base.format_message(info, sink->text);
   longjmp(sink->jump, 1);
 }
@@ -30,7 +30,7 @@ struct ErrorSink {
 struct JpegWriter {
   JpegWriter() {
     info.err = jpeg_std_error(&sink.base);
-    sink.base.error_exit = on_error;
+    sink.base.error_exit = on_write_error;
   }
   ~JpegWriter() {
     jpeg_destroy_compress(&info);
@@ -40,7 +40,7 @@ struct JpegWriter {
   JpegWriter& operator=(const JpegWriter&) = delete;
 
   jpeg_compress_struct info{};
-  ErrorSink sink{};
+  WriteErrorSink sink{};
   unsigned char* bytes = nullptr;  // of malloc
   unsigned long size = 0;
 };
@@ -72,7 +72,7 @@ bool write_pixels(JpegWriter& writer, const Image& image, int quality, uint8_t* 
 }  // namespace
 
 Result<std::string> encode_jpeg(const Image& image, int quality) {
-  ESP_TRY(check_encodable(image, "JPEG", kMaxSide, 1, quality));
+  ESP_TRY(check_encodable(image, "JPEG", kMaxJpegSide, 1, quality));
   std::vector<uint8_t> row(static_cast<size_t>(image.width) * 3);
   JpegWriter writer;
   if (!write_pixels(writer, image, quality, row.data())) {

@@ -13,7 +13,7 @@ constexpr Pipeline kPipelines[] = {
     {"1536_cascade", 1536, 32, 512, 1024},
 };
 constexpr int kLowestOfCascade = 1024, kCascadeStep = 128;
-constexpr int64_t kLatentStride = 16;
+constexpr int64_t kVoxelsPerLatent = 16;
 
 }  // namespace
 
@@ -40,7 +40,7 @@ PipelineGrids scaled(const Pipeline& pipeline, double grid_scale) {
 
 bool fits(const PipelineGrids& grids, const Pipeline& pipeline, double grid_scale) {
   const auto whole = [&](int value) {
-    const double cells = value * grid_scale / kLatentStride;
+    const double cells = value * grid_scale / kVoxelsPerLatent;
     return cells >= 1 && cells == std::floor(cells);
   };
   if (grids.structure < 1 || !whole(pipeline.resolution)) return false;

@@ -22,7 +22,7 @@ struct DecoderKey {
   const char* model;
 };
 constexpr DecoderKey kShape{"espalier.shape_decoder_sha256", "shape_slat_decoder"};
-constexpr DecoderKey kTexture{"espalier.texture_decoder_sha256", "tex_slat_decoder"};
+constexpr DecoderKey kTextureKey{"espalier.texture_decoder_sha256", "tex_slat_decoder"};
 
 Status damaged(const std::string& what) { return absl::DataLossError("the stored state is damaged: " + what); }
 
@@ -91,7 +91,7 @@ Status write_state(const std::filesystem::path& file, const Latents& latents, in
   if (latents.texture) {
     ESP_ASSIGN(const SparseTensor texture, single_sample(*latents.texture, sample));
     tensors["texture"] = texture.feats;
-    ESP_ASSIGN(header[kTexture.header], networks.digest(kTexture.model));
+    ESP_ASSIGN(header[kTextureKey.header], networks.digest(kTextureKey.model));
   }
   return nn::write_safetensors(file, tensors, header);
 }
@@ -107,7 +107,7 @@ Result<Latents> read_state(const std::filesystem::path& file, Networks& networks
   ESP_ASSIGN(const at::Tensor cells, read_cells(opened, latents.shape.voxels, token_limit));
   ESP_ASSIGN(latents.shape.cells, read_latent(opened, "shape", cells, networks.shape_decoder, networks.device()));
   if (!opened.contains("texture")) return latents;
-  ESP_TRY(check_decoder(opened, kTexture, networks));
+  ESP_TRY(check_decoder(opened, kTextureKey, networks));
   ESP_ASSIGN(latents.texture, read_latent(opened, "texture", cells, networks.texture_decoder, networks.device()));
   return latents;
 }

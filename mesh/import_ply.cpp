@@ -10,7 +10,7 @@ namespace {
 
 constexpr size_t kMaxElements = 64;
 constexpr size_t kMaxProperties = 256;
-constexpr uint64_t kMaxPolygon = 1024;  // corners of one face
+constexpr uint64_t kMaxPlyPolygon = 1024;  // corners of one face
 
 enum class Encoding { kAscii, kLittle, kBig };
 enum class Type { kInt8, kUint8, kInt16, kUint16, kInt32, kUint32, kFloat, kDouble };
@@ -184,7 +184,7 @@ class Cursor {
 Status read_list(Cursor& cursor, const Property& property, std::vector<double>* values) {
   double count = 0;
   if (!cursor.read(*property.count_type, count)) return unreadable("the file ends inside the data");
-  if (!(count >= 0) || count > static_cast<double>(cursor.left()) || (values != nullptr && count > kMaxPolygon)) {
+  if (!(count >= 0) || count > static_cast<double>(cursor.left()) || (values != nullptr && count > kMaxPlyPolygon)) {
     return unreadable(absl::StrCat("a list of ", count, " entries is too long"));
   }
   if (values != nullptr) values->clear();

@@ -9,7 +9,7 @@
 namespace espalier::mesh::internal {
 namespace {
 
-constexpr size_t kMaxLine = 64 << 10;
+constexpr size_t kMaxMtlLine = 64 << 10;
 
 // The raw values of one `newmtl` block.
 struct Block {
@@ -158,7 +158,8 @@ Status read_mtl(std::string_view text, const Companions& companions, const Impor
   std::vector<Block> blocks;
   std::string_view line;
   while (next_line(text, line)) {
-    if (line.size() > kMaxLine) return import_error(ImportError::kUnreadable, "a material line is longer than 64 KiB");
+    if (line.size() > kMaxMtlLine)
+      return import_error(ImportError::kUnreadable, "a material line is longer than 64 KiB");
     const std::string_view word = next_word(line);
     if (word == "newmtl") {
       if (scene.materials.size() + blocks.size() >= limits.max_materials) {

@@ -1,6 +1,7 @@
 #include "nano/demo_objects.h"
 
 #include <cmath>
+#include <numbers>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -20,7 +21,6 @@ using mesh::Mesh;
 using mesh::Vec2;
 using mesh::Vec3;
 
-constexpr float kPi = 3.14159265358979f;
 constexpr int kMaxObjects = 8;
 
 // Along an axis, `repeats` per unit.
@@ -64,7 +64,7 @@ Result<mesh::Scene> helix() {
   std::vector<Vec3> path;
   constexpr int kSteps = 120;
   for (int i = 0; i <= kSteps; ++i) {
-    const float t = static_cast<float>(i) / kSteps, angle = 2 * kPi * 2.25f * t;
+    const float t = static_cast<float>(i) / kSteps, angle = 2 * std::numbers::pi_v<float> * 2.25f * t;
     path.push_back({0.36f * std::cos(angle), 0.36f * std::sin(angle), 0.9f * (t - 0.5f)});
   }
   const Paint gold{{0.95f, 0.75f, 0.2f}, 1, 0.3f}, slate{{0.15f, 0.2f, 0.3f}, 0, 0.9f};
@@ -74,11 +74,12 @@ Result<mesh::Scene> helix() {
 Result<mesh::Scene> star_prism() {
   std::vector<Vec2> corners;
   for (int i = 0; i < 10; ++i) {
-    const float angle = kPi * static_cast<float>(i) / 5 + kPi / 2, radius = i % 2 == 0 ? 0.5f : 0.2f;
+    const float angle = std::numbers::pi_v<float> * static_cast<float>(i) / 5 + std::numbers::pi_v<float> / 2,
+                radius = i % 2 == 0 ? 0.5f : 0.2f;
     corners.push_back({radius * std::cos(angle), radius * std::sin(angle)});
   }
   const Paint yellow{{0.98f, 0.85f, 0.1f}, 0, 0.5f}, purple{{0.5f, 0.1f, 0.6f}, 0, 0.5f};
-  return striped(rotated_x(prism(corners, 0.3f), kPi / 2), yellow, purple, {2.5f, 0, 2.5f});
+  return striped(rotated_x(prism(corners, 0.3f), std::numbers::pi_v<float> / 2), yellow, purple, {2.5f, 0, 2.5f});
 }
 
 Result<mesh::Scene> gyroid_patch() {
@@ -88,9 +89,9 @@ Result<mesh::Scene> gyroid_patch() {
   for (int x = 0; x < kSide; ++x) {
     for (int y = 0; y < kSide; ++y) {
       for (int z = 0; z < kSide; ++z) {
-        const float u = 2 * kPi * kPeriods * (static_cast<float>(x) + 0.5f) / kSide;
-        const float v = 2 * kPi * kPeriods * (static_cast<float>(y) + 0.5f) / kSide;
-        const float w = 2 * kPi * kPeriods * (static_cast<float>(z) + 0.5f) / kSide;
+        const float u = 2 * std::numbers::pi_v<float> * kPeriods * (static_cast<float>(x) + 0.5f) / kSide;
+        const float v = 2 * std::numbers::pi_v<float> * kPeriods * (static_cast<float>(y) + 0.5f) / kSide;
+        const float w = 2 * std::numbers::pi_v<float> * kPeriods * (static_cast<float>(z) + 0.5f) / kSide;
         const float f = std::sin(u) * std::cos(v) + std::sin(v) * std::cos(w) + std::sin(w) * std::cos(u);
         if (std::abs(f) < 0.45f) voxels.push_back({x, y, z});
       }
@@ -108,22 +109,25 @@ Result<mesh::Scene> letter_s() {
   constexpr int kSteps = 18;
   // Two arcs of 240 degrees that meet in the middle.
   for (int i = 0; i <= kSteps; ++i) {
-    const float angle = kPi / 6 + 4 * kPi / 3 * static_cast<float>(i) / kSteps;
+    const float angle =
+        std::numbers::pi_v<float> / 6 + 4 * std::numbers::pi_v<float> / 3 * static_cast<float>(i) / kSteps;
     path.push_back({0.23f * std::cos(angle), 0.21f + 0.21f * std::sin(angle)});
   }
   for (int i = 1; i <= kSteps; ++i) {
-    const float angle = kPi / 2 - 4 * kPi / 3 * static_cast<float>(i) / kSteps;
+    const float angle =
+        std::numbers::pi_v<float> / 2 - 4 * std::numbers::pi_v<float> / 3 * static_cast<float>(i) / kSteps;
     path.push_back({0.23f * std::cos(angle), -0.21f + 0.21f * std::sin(angle)});
   }
   const Paint green{{0.15f, 0.65f, 0.25f}, 0, 0.5f}, white{{0.95f, 0.95f, 0.95f}, 0, 0.5f};
-  return striped(rotated_x(wall(path, 0.13f, 0.25f), kPi / 2), green, white, along(2, 4));
+  return striped(rotated_x(wall(path, 0.13f, 0.25f), std::numbers::pi_v<float> / 2), green, white, along(2, 4));
 }
 
 Result<mesh::Scene> spiral_wall() {
   std::vector<Vec2> path;
   constexpr int kSteps = 90;
   for (int i = 0; i <= kSteps; ++i) {
-    const float t = static_cast<float>(i) / kSteps, angle = 2 * kPi * 1.75f * t, radius = 0.1f + 0.38f * t;
+    const float t = static_cast<float>(i) / kSteps, angle = 2 * std::numbers::pi_v<float> * 1.75f * t,
+                radius = 0.1f + 0.38f * t;
     path.push_back({radius * std::cos(angle), radius * std::sin(angle)});
   }
   const Paint violet{{0.6f, 0.3f, 0.7f}, 0, 0.7f}, silver{{0.85f, 0.85f, 0.85f}, 1, 0.3f};
@@ -138,7 +142,9 @@ Result<mesh::Scene> propeller() {
   const int32_t striped = builder.add_tiles(orange, 2);
   for (int blade = 0; blade < 3; ++blade) {
     Mesh flat = mapped(translated(box({0.42f, 0.2f, 0.05f}), {0.29f, 0, 0}), along(0, 4), {});
-    builder.add(rotated_z(rotated_x(std::move(flat), 0.5f), 2 * kPi * static_cast<float>(blade) / 3), striped);
+    builder.add(
+        rotated_z(rotated_x(std::move(flat), 0.5f), 2 * std::numbers::pi_v<float> * static_cast<float>(blade) / 3),
+        striped);
   }
   return builder.take();
 }
@@ -147,7 +153,7 @@ Result<mesh::Scene> knot() {
   std::vector<Vec3> path;
   constexpr int kSteps = 160;
   for (int i = 0; i <= kSteps; ++i) {
-    const float t = 2 * kPi * static_cast<float>(i) / kSteps;
+    const float t = 2 * std::numbers::pi_v<float> * static_cast<float>(i) / kSteps;
     path.push_back({0.14f * (std::sin(t) + 2 * std::sin(2 * t)), 0.14f * (std::cos(t) - 2 * std::cos(2 * t)),
                     -0.2f * std::sin(3 * t)});
   }
@@ -157,12 +163,12 @@ Result<mesh::Scene> knot() {
   return builder.take();
 }
 
-struct Recipe {
+struct DemoRecipe {
   std::string_view name;
   Result<mesh::Scene> (*make)();
 };
 
-constexpr Recipe kRecipes[kMaxObjects] = {
+constexpr DemoRecipe kRecipes[kMaxObjects] = {
     {"letter-e", letter_e},   {"helix", helix}, {"star-prism", star_prism}, {"gyroid-patch", gyroid_patch},
     {"propeller", propeller}, {"knot", knot},   {"letter-s", letter_s},     {"spiral", spiral_wall},
 };

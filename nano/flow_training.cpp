@@ -24,8 +24,8 @@
 namespace espalier::nano {
 namespace {
 
-constexpr int64_t kBatch = 32;  // pictures
-constexpr double kLearningRate = 1.5e-3;
+constexpr int64_t kFlowBatch = 32;  // pictures
+constexpr double kFlowLearningRate = 1.5e-3;
 
 struct Networks {
   nn::TensorMap flow_parameters, encoder_parameters, readers;
@@ -138,7 +138,7 @@ train::ValidationReport validate(const Networks& networks, const Data& data) {
 
 Status run_phase(const Recipe& recipe, const std::string& stage, uint64_t seed, int64_t steps,
                  const train::Schedule& schedule, const Networks& networks, const Data& data) {
-  train::LoopConfig config = loop_config(recipe, stage, steps, kBatch);
+  train::LoopConfig config = loop_config(recipe, stage, steps, kFlowBatch);
   config.schedule = schedule;
   config.validate_every = 500;
   config.seed = seed;
@@ -156,9 +156,9 @@ Status train_ss_flow(const Recipe& recipe) {
   ESP_ASSIGN(const Data data, load_data(recipe));
   ESP_ASSIGN(const Networks networks, start_networks(recipe));
   // A constant rate first, so that the phase can be lengthened after the fact; then down to nothing, with other draws.
-  const train::Schedule constant{train::Schedule::Kind::kConstant, kLearningRate, 100, recipe.flow_steps, 1};
+  const train::Schedule constant{train::Schedule::Kind::kConstant, kFlowLearningRate, 100, recipe.flow_steps, 1};
   ESP_TRY(run_phase(recipe, "flow", recipe.seed, recipe.flow_steps, constant, networks, data));
-  const train::Schedule falling{train::Schedule::Kind::kCosine, kLearningRate, 50, recipe.anneal_steps, 0.02};
+  const train::Schedule falling{train::Schedule::Kind::kCosine, kFlowLearningRate, 50, recipe.anneal_steps, 0.02};
   const std::string anneal = absl::StrCat("anneal-", recipe.flow_steps, "-", recipe.anneal_steps);
   ESP_TRY(run_phase(recipe, anneal, recipe.seed + 1, recipe.anneal_steps, falling, networks, data));
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numbers>
 #include <vector>
 
 #include "common/philox.h"
@@ -16,7 +17,6 @@ using mesh::Mesh;
 using mesh::Vec2;
 using mesh::Vec3;
 
-constexpr float kPi = 3.14159265358979f;
 constexpr float kCentred = 1e-3f;  // share of the object's size below which a centre counts as 0
 
 // Random draws and the scene under construction, in the units of the family (any size, Z up).
@@ -76,7 +76,7 @@ void make_box(Maker& make) { make.add(box({make.in(0.2, 1), make.in(0.2, 1), mak
 void make_cylinder(Maker& make) {
   const float radius = make.in(0.15, 0.5), height = make.in(0.15, 1);
   Mesh mesh = frustum(radius, radius, height);
-  if (make.chance(0.3)) mesh = rotated_y(std::move(mesh), kPi / 2);
+  if (make.chance(0.3)) mesh = rotated_y(std::move(mesh), std::numbers::pi_v<float> / 2);
   make.add(std::move(mesh), make.paint());
 }
 
@@ -88,13 +88,13 @@ void make_cone(Maker& make) {
 void make_torus(Maker& make) {
   const float major = make.in(0.3, 0.4);
   Mesh mesh = torus(major, major * make.in(0.2, 0.6));
-  if (make.chance(0.4)) mesh = rotated_x(std::move(mesh), kPi / 2);
+  if (make.chance(0.4)) mesh = rotated_x(std::move(mesh), std::numbers::pi_v<float> / 2);
   make.add(std::move(mesh), make.paint());
 }
 
 void make_capsule(Maker& make) {
   Mesh mesh = capsule(make.in(0.15, 0.35), make.in(0.1, 0.8));
-  if (make.chance(0.5)) mesh = rotated_y(std::move(mesh), kPi / 2);
+  if (make.chance(0.5)) mesh = rotated_y(std::move(mesh), std::numbers::pi_v<float> / 2);
   make.add(std::move(mesh), make.paint());
 }
 
@@ -163,11 +163,11 @@ void make_arch(Maker& make) {
   const float posts = make.in(0.1, 0.5);
   std::vector<Vec2> path{{radius, -posts}};
   for (int i = 0; i <= 16; ++i) {
-    const float angle = kPi * static_cast<float>(i) / 16;
+    const float angle = std::numbers::pi_v<float> * static_cast<float>(i) / 16;
     path.push_back({radius * std::cos(angle), radius * std::sin(angle)});
   }
   path.push_back({-radius, -posts});
-  make.add(rotated_x(wall(path, thickness, depth), kPi / 2), make.paint());
+  make.add(rotated_x(wall(path, thickness, depth), std::numbers::pi_v<float> / 2), make.paint());
 }
 
 void make_corner(Maker& make) {
@@ -206,7 +206,9 @@ void make_car(Maker& make) {
   make.add_box({cabin, width * 0.9f, roof}, {shift, 0, wheel + body + roof / 2}, glass);
   for (const float sx : {-0.3f, 0.3f}) {
     for (const float sy : {-0.5f, 0.5f}) {
-      make.add(translated(rotated_x(frustum(wheel, wheel, 0.08f), kPi / 2), {sx, sy * width, wheel}), tyre);
+      make.add(
+          translated(rotated_x(frustum(wheel, wheel, 0.08f), std::numbers::pi_v<float> / 2), {sx, sy * width, wheel}),
+          tyre);
     }
   }
 }
@@ -218,7 +220,8 @@ void make_house(Maker& make) {
   const float half = y / 2 + eaves;
   const Vec2 gable[] = {{-half, -roof / 3}, {half, -roof / 3}, {0, 2 * roof / 3}};
   // From the xy plane to the yz plane: x -> y, y -> z, z -> x.
-  Mesh top = rotated_z(rotated_x(prism(gable, x + 2 * eaves), kPi / 2), kPi / 2);
+  Mesh top =
+      rotated_z(rotated_x(prism(gable, x + 2 * eaves), std::numbers::pi_v<float> / 2), std::numbers::pi_v<float> / 2);
   make.add(translated(std::move(top), {0, 0, z + roof / 3}), make.paint());
   if (make.chance(0.5)) make.add_box({0.1f, 0.1f, roof + 0.1f}, {x * 0.3f, y * 0.2f, z + roof / 2}, make.paint());
 }
@@ -247,7 +250,7 @@ void make_vase(Maker& make) {
   std::vector<Vec2> profile;
   for (size_t k = 0; k + 1 < knots.size(); ++k) {
     for (int i = 0; i < 6; ++i) {
-      const float t = static_cast<float>(i) / 6, blend = (1 - std::cos(kPi * t)) / 2;
+      const float t = static_cast<float>(i) / 6, blend = (1 - std::cos(std::numbers::pi_v<float> * t)) / 2;
       profile.push_back({knots[k][0] + (knots[k + 1][0] - knots[k][0]) * blend,
                          height * (knots[k][1] + (knots[k + 1][1] - knots[k][1]) * t)});
     }
@@ -347,12 +350,12 @@ bool turn_to_canonical_pose(mesh::Scene& scene) {
   if (!bounds.ok()) return false;
   const float x = bounds->max[0] - bounds->min[0], y = bounds->max[1] - bounds->min[1];
   if (y > x * (1 + kCentred)) {
-    turn(scene, kPi / 2);
+    turn(scene, std::numbers::pi_v<float> / 2);
     bounds = mesh::bounds(scene);
   }
   const Vec3 offset = centre_offset(scene, *bounds);
   const float decisive = std::abs(offset[0]) > kCentred ? offset[0] : offset[1];
-  if (decisive < -kCentred) turn(scene, kPi);
+  if (decisive < -kCentred) turn(scene, std::numbers::pi_v<float>);
   return std::abs(decisive) > kCentred;
 }
 

@@ -34,7 +34,7 @@ GridAgreement mean_agreement(const ScVae& vae, std::span<const VoxelGrid> shapes
   return mean;
 }
 
-train::ValidationReport validate(const ScVae& vae, std::span<const VoxelGrid> held) {
+train::ValidationReport validate_shapes(const ScVae& vae, std::span<const VoxelGrid> held) {
   const GridAgreement mean = mean_agreement(vae, held);
   log_info("held-out shapes", {{"voxel_f1", mean.f1},
                                {"voxel_f1_within_one", mean.f1_within_one},
@@ -69,7 +69,7 @@ ShapeLoss shape_vae_loss(const ScVae& vae, const LedDecode& decode) {
 
 Status train_shape_vae(const Recipe& recipe) {
   const auto loss = [](const ScVae& vae, const LedDecode& decode) { return shape_vae_loss(vae, decode).total(); };
-  return train_vae(recipe, kShape, {nullptr, loss, validate});
+  return train_vae(recipe, kShape, {nullptr, loss, validate_shapes});
 }
 
 }  // namespace espalier::nano

@@ -16,7 +16,7 @@
 namespace espalier::nano {
 namespace {
 
-constexpr uint32_t kShapeStream = 0x5a9e;  // apart from the objects' own streams, whose second coordinate is 0
+constexpr uint32_t kFamilyStream = 0x5a9e;  // apart from the objects' own streams, whose second coordinate is 0
 
 // The cells that the surface of a random field passes through.
 at::Tensor random_field_surface(PhiloxStream& random) {
@@ -68,7 +68,7 @@ Result<at::Tensor> load_or_make_shapes(uint64_t seed, uint32_t count, int thread
   }
   at::Tensor shapes = at::zeros({count, kOccupancySide, kOccupancySide, kOccupancySide}, at::TensorOptions(at::kByte));
   const auto make = [&](uint32_t index) -> Status {
-    PhiloxStream random(seed, index, kShapeStream);
+    PhiloxStream random(seed, index, kFamilyStream);
     if (index % 4 == 3) {
       shapes[index].copy_(random_field_surface(random));
       return absl::OkStatus();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 namespace espalier::nano {
 namespace {
@@ -9,8 +10,6 @@ namespace {
 using mesh::Mesh;
 using mesh::Vec2;
 using mesh::Vec3;
-
-constexpr float kPi = 3.14159265358979f;
 
 uint32_t add_vertex(Mesh& out, const Vec3& position) {
   out.positions.push_back(position);
@@ -74,10 +73,10 @@ Mesh superellipsoid(const Vec3& radii, float e_z, float e_xy) {
   constexpr int kRings = 15, kSegments = 32;
   Mesh out;
   for (int r = 1; r <= kRings; ++r) {
-    const float latitude = kPi * (static_cast<float>(r) / (kRings + 1) - 0.5f);
+    const float latitude = std::numbers::pi_v<float> * (static_cast<float>(r) / (kRings + 1) - 0.5f);
     const float flat = signed_power(std::cos(latitude), e_z);
     for (int s = 0; s < kSegments; ++s) {
-      const float angle = 2 * kPi * (static_cast<float>(s) + 0.5f) / kSegments;
+      const float angle = 2 * std::numbers::pi_v<float> * (static_cast<float>(s) + 0.5f) / kSegments;
       add_vertex(out, {radii[0] * flat * signed_power(std::cos(angle), e_xy),
                        radii[1] * flat * signed_power(std::sin(angle), e_xy),
                        radii[2] * signed_power(std::sin(latitude), e_z)});
@@ -97,7 +96,7 @@ Mesh revolve(std::span<const Vec2> profile, int segments) {
     if (point[0] <= 0) continue;  // the ends become the lids' centres
     rings.push_back(static_cast<uint32_t>(out.positions.size()));
     for (uint32_t s = 0; s < count; ++s) {
-      const float angle = 2 * kPi * static_cast<float>(s) / static_cast<float>(count);
+      const float angle = 2 * std::numbers::pi_v<float> * static_cast<float>(s) / static_cast<float>(count);
       add_vertex(out, {point[0] * std::cos(angle), point[0] * std::sin(angle), point[1]});
     }
   }
@@ -111,9 +110,9 @@ Mesh torus(float major, float minor) {
   constexpr uint32_t kAround = 32, kAcross = 16;
   Mesh out;
   for (uint32_t i = 0; i < kAround; ++i) {
-    const float u = 2 * kPi * static_cast<float>(i) / kAround;
+    const float u = 2 * std::numbers::pi_v<float> * static_cast<float>(i) / kAround;
     for (uint32_t j = 0; j < kAcross; ++j) {
-      const float v = 2 * kPi * static_cast<float>(j) / kAcross;
+      const float v = 2 * std::numbers::pi_v<float> * static_cast<float>(j) / kAcross;
       const float radius = major + minor * std::cos(v);
       add_vertex(out, {radius * std::cos(u), radius * std::sin(u), minor * std::sin(v)});
     }
@@ -141,7 +140,7 @@ Mesh capsule(float radius, float height) {
       const int step = half < 0 ? i - kSteps : i;
       const bool pole = std::abs(step) == kSteps;
       if (half > 0 && i == 0 && height <= 0) continue;  // the two equators coincide
-      const float angle = kPi / 2 * static_cast<float>(step) / kSteps;
+      const float angle = std::numbers::pi_v<float> / 2 * static_cast<float>(step) / kSteps;
       profile.push_back(
           {pole ? 0 : radius * std::cos(angle), radius * std::sin(angle) + static_cast<float>(half) * height / 2});
     }
@@ -194,7 +193,7 @@ Mesh tube(std::span<const Vec3> path, float radius, int segments) {
     const Vec3 second = unit(cross(direction, side));
     side = cross(second, direction);
     for (uint32_t s = 0; s < count; ++s) {
-      const float angle = 2 * kPi * static_cast<float>(s) / static_cast<float>(count);
+      const float angle = 2 * std::numbers::pi_v<float> * static_cast<float>(s) / static_cast<float>(count);
       const float c = radius * std::cos(angle), q = radius * std::sin(angle);
       add_vertex(out, {path[i][0] + c * side[0] + q * second[0], path[i][1] + c * side[1] + q * second[1],
                        path[i][2] + c * side[2] + q * second[2]});

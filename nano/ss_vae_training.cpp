@@ -21,11 +21,11 @@
 namespace espalier::nano {
 namespace {
 
-constexpr int64_t kBatch = 16;
-constexpr double kLearningRate = 2e-3;
+constexpr int64_t kVaeBatch = 16;
+constexpr double kVaeLearningRate = 2e-3;
 // The reference's 1e-6 leaves the latent full of detail that the small denoiser would have to model; 1e-2 costs no
 // accuracy.
-constexpr double kKlWeight = 1e-2;
+constexpr double kSsKlWeight = 1e-2;
 
 struct Vae {
   nn::TensorMap encoder_parameters, decoder_parameters;
@@ -71,7 +71,7 @@ at::Tensor vae_loss(const Vae& vae, const at::Tensor& shapes, std::span<const tr
   const at::Tensor reconstruction = at::binary_cross_entropy_with_logits(vae.decoder->forward(z), occupancy);
   const at::Tensor kl =
       0.5 * (posterior.mean.square() + posterior.log_variance.exp() - 1 - posterior.log_variance).mean();
-  return reconstruction + kKlWeight * kl;
+  return reconstruction + kSsKlWeight * kl;
 }
 
 // Mean IoU of decoded against given occupancy [N, 16, 16, 16].
@@ -117,8 +117,8 @@ Status train_ss_vae(const Recipe& recipe) {
   for (const auto& [name, tensor] : vae.encoder_parameters) trained.push_back({"encoder." + name, tensor});
   for (const auto& [name, tensor] : vae.decoder_parameters) trained.push_back({"decoder." + name, tensor});
 
-  train::LoopConfig config = loop_config(recipe, "ss-vae", recipe.vae_steps, kBatch);
-  config.schedule = {train::Schedule::Kind::kCosine, kLearningRate, 100, recipe.vae_steps, 0.02};
+  train::LoopConfig config = loop_config(recipe, "ss-vae", recipe.vae_steps, kVaeBatch);
+  config.schedule = {train::Schedule::Kind::kCosine, kVaeLearningRate, 100, recipe.vae_steps, 0.02};
   const auto loss = [&](std::span<const train::SampleRef> samples) {
     return vae_loss(vae, shapes, samples, recipe.seed);
   };

@@ -30,7 +30,7 @@ constexpr uint32_t kHeldLatents = 32;
 constexpr uint64_t kFlowSeed = 10;
 
 // What both tiers share.
-struct Networks {
+struct StructuredNetworks {
   std::unique_ptr<nn::DinoV3> image_encoder;
   LatentEncoder encoder;
   std::optional<LatentEncoder> shape_encoder;  // of a denoiser that is given shapes
@@ -44,14 +44,14 @@ struct Latents {
   at::Tensor feats(const StructuredLatent& latent) const { return normalized(latent.feats, normalization); }
 };
 
-struct Data {
+struct StructuredData {
   Corpus corpus, held;
   Latents latents;
   std::optional<Latents> shapes;  // of a denoiser that is given them, on the same cells
 };
 
-Result<Networks> load_networks(const Recipe& recipe, const LatentKind& kind) {
-  Networks networks;
+Result<StructuredNetworks> load_networks(const Recipe& recipe, const LatentKind& kind) {
+  StructuredNetworks networks;
   ESP_ASSIGN(const auto config, nn::DinoV3Config::parse(image_encoder_config()));
   ESP_ASSIGN(const nn::TensorMap weights, load_weights(recipe.base / kImageEncoderFolder / "model.safetensors"));
   ESP_ASSIGN(networks.image_encoder, nn::DinoV3::create(config, weights));
@@ -82,8 +82,8 @@ Status check_same_cells(const std::vector<StructuredLatent>& latents, const std:
   return absl::OkStatus();
 }
 
-Result<Data> load_data(const Recipe& recipe, const Tier& tier, const Networks& networks) {
-  Data data;
+Result<StructuredData> load_data(const Recipe& recipe, const Tier& tier, const StructuredNetworks& networks) {
+  StructuredData data;
   ESP_ASSIGN(data.corpus, load_or_make_corpus(tier_corpus(recipe, tier)));
   ESP_ASSIGN(data.held, load_or_make_corpus(held_tier_corpus(recipe, tier)));
   ESP_ASSIGN(data.latents, load_latents(recipe, tier, networks.encoder));
@@ -99,7 +99,7 @@ Result<Data> load_data(const Recipe& recipe, const Tier& tier, const Networks& n
 // What the denoiser learns on: the rows of several objects, beside those of their shapes when it is given these.
 class Rows {
  public:
-  explicit Rows(const Data& data) : data_(data) {}
+  explicit Rows(const StructuredData& data) : data_(data) {}
 
   void add(const StructuredLatent& latent, const StructuredLatent* shape) {
     feats_.push_back(data_.latents.feats(latent));
@@ -119,7 +119,7 @@ class Rows {
   }
 
  private:
-  const Data& data_;
+  const StructuredData& data_;
   std::vector<at::Tensor> feats_, coords_, shapes_;
 };
 
@@ -129,7 +129,7 @@ at::Tensor predicted(const nn::SLatFlow& flow, const train::FlowSamples& s, cons
 }
 
 // The flow loss of views of the corpus.
-at::Tensor batch_loss(const nn::SLatFlow& flow, const nn::DinoV3& encoder, const Data& data, Colors colors,
+at::Tensor batch_loss(const nn::SLatFlow& flow, const nn::DinoV3& encoder, const StructuredData& data, Colors colors,
                       std::span<const train::SampleRef> samples, uint64_t seed) {
   const ViewBatch views = draw_views(data.corpus, samples, seed, colors);
   train::FlowTask task;
@@ -152,7 +152,7 @@ at::Tensor batch_loss(const nn::SLatFlow& flow, const nn::DinoV3& encoder, const
 }
 
 // Loss of the held-out objects, all in one call, at fixed times and noise.
-train::ValidationReport validate(const nn::SLatFlow& flow, const nn::DinoV3& encoder, const Data& data) {
+train::ValidationReport validate(const nn::SLatFlow& flow, const nn::DinoV3& encoder, const StructuredData& data) {
   const at::NoGradGuard no_grad;
   Rows rows(data);
   const size_t objects = data.latents.held.objects.size();
@@ -180,8 +180,8 @@ train::ValidationReport validate(const nn::SLatFlow& flow, const nn::DinoV3& enc
 }
 
 // Trains `parameters` in place. `index`: of kTiers.
-Status train_tier(const Recipe& recipe, const LatentKind& kind, size_t index, const Networks& networks,
-                  const Data& data, const nn::TensorMap& parameters, const nn::SLatFlow& flow) {
+Status train_tier(const Recipe& recipe, const LatentKind& kind, size_t index, const StructuredNetworks& networks,
+                  const StructuredData& data, const nn::TensorMap& parameters, const nn::SLatFlow& flow) {
   const Tier& tier = kTiers[index];
   std::vector<train::Parameter> trained;
   for (const auto& [name, tensor] : parameters) trained.push_back({name, tensor});
@@ -201,14 +201,14 @@ Status train_tier(const Recipe& recipe, const LatentKind& kind, size_t index, co
 }
 
 Status train_flows(const Recipe& recipe, const LatentKind& kind) {
-  ESP_ASSIGN(const Networks networks, load_networks(recipe, kind));
+  ESP_ASSIGN(const StructuredNetworks networks, load_networks(recipe, kind));
   ESP_ASSIGN(const auto config, nn::FlowConfig::parse(kind.flow_config().at("args")));
   nn::TensorMap parameters =
       nn::SLatFlow::init_parameters(config, at::detail::createCPUGenerator(recipe.seed + kind.seed + kFlowSeed));
   nn::LatentNormalization normalization;
   for (size_t index = 0; index < kTiers.size(); ++index) {  // the higher tier goes on from the lower one
     if (kind.flow_steps[index] == nullptr) break;
-    ESP_ASSIGN(Data data, load_data(recipe, kTiers[index], networks));
+    ESP_ASSIGN(StructuredData data, load_data(recipe, kTiers[index], networks));
     if (normalization.mean.empty()) normalization = latent_statistics(data.latents.trained);
     data.latents.normalization = normalization;
     ESP_TRY(write_normalization(recipe.work, kind, normalization));

@@ -19,20 +19,20 @@
 namespace espalier::nano {
 namespace {
 
-constexpr uint32_t kJudged = 20;     // held-out objects
-constexpr uint32_t kAveraged = 100;  // training objects whose mean is a baseline
+constexpr uint32_t kJudgedObjects = 20;  // held-out objects
+constexpr uint32_t kAveraged = 100;      // training objects whose mean is a baseline
 
-struct Model {
+struct TextureModel {
   nn::BaseModel base;
   std::unique_ptr<nn::DinoV3> image_encoder;
   std::unique_ptr<nn::ScVaeEncoder> shape_encoder, texture_encoder;
   std::unique_ptr<nn::ScVaeDecoder> texture_decoder;
 };
 
-Result<Model> load_model(const std::filesystem::path& folder) {
+Result<TextureModel> load_texture_model(const std::filesystem::path& folder) {
   const nn::LoadOptions options{at::kFloat, c10::kCPU};
   ESP_ASSIGN(nn::BaseModel base, nn::BaseModel::open(folder));
-  Model model{std::move(base), nullptr, nullptr, nullptr, nullptr};
+  TextureModel model{std::move(base), nullptr, nullptr, nullptr, nullptr};
   ESP_ASSIGN(model.image_encoder, nn::load_image_encoder(model.base, options));
   ESP_ASSIGN(model.shape_encoder, nn::load_sc_encoder(model.base, kShape.encoder.key, options));
   ESP_ASSIGN(model.texture_encoder, nn::load_sc_encoder(model.base, kTexture.encoder.key, options));
@@ -41,18 +41,18 @@ Result<Model> load_model(const std::filesystem::path& folder) {
 }
 
 // What a tier is judged on: the first held-out objects, seen from one view.
-struct Judged {
+struct JudgedTextures {
   std::vector<VoxelGrid> textures;
   std::vector<StructuredLatent> shapes;  // their own
   at::Tensor pictures;                   // [N, 3, W, W] float32 in [0, 1]
 };
 
-Result<Judged> load_judged(const Recipe& recipe, const Tier& tier, const Model& model) {
-  Judged judged;
+Result<JudgedTextures> load_judged_textures(const Recipe& recipe, const Tier& tier, const TextureModel& model) {
+  JudgedTextures judged;
   const CorpusConfig config = held_tier_corpus(recipe, tier);
   ESP_ASSIGN(const Corpus corpus, load_or_make_corpus(config));
-  judged.pictures = corpus.images.narrow(0, 0, kJudged).select(1, held_view(corpus)).to(at::kFloat) / 255;
-  for (uint32_t i = 0; i < kJudged; ++i) {
+  judged.pictures = corpus.images.narrow(0, 0, kJudgedObjects).select(1, held_view(corpus)).to(at::kFloat) / 255;
+  for (uint32_t i = 0; i < kJudgedObjects; ++i) {
     const mesh::Scene scene = make_object(config.seed, i).scene;
     ESP_ASSIGN(judged.textures.emplace_back(), texture_grid(scene, tier.voxels));
     ESP_ASSIGN(const VoxelGrid shape, shape_grid(scene, tier.voxels));
@@ -87,7 +87,7 @@ at::Tensor picture_mean(const at::Tensor& picture, const at::Tensor& training) {
 
 using Answer = std::function<Result<at::Tensor>(size_t index)>;  // attributes [T, 6] or [1, 6] of a judged object
 
-Result<nlohmann::json> judgement(const Judged& judged, const Answer& answer) {
+Result<nlohmann::json> judgement(const JudgedTextures& judged, const Answer& answer) {
   TextureError mean;
   for (size_t i = 0; i < judged.textures.size(); ++i) {
     ESP_ASSIGN(const at::Tensor attributes, answer(i));
@@ -99,8 +99,9 @@ Result<nlohmann::json> judgement(const Judged& judged, const Answer& answer) {
                         {"alpha_psnr", psnr(mean.alpha)}};
 }
 
-Result<nlohmann::json> judge_tier(const Recipe& recipe, size_t index, const Model& model, const at::Tensor& training) {
-  ESP_ASSIGN(const Judged judged, load_judged(recipe, kTiers[index], model));
+Result<nlohmann::json> judge_tier(const Recipe& recipe, size_t index, const TextureModel& model,
+                                  const at::Tensor& training) {
+  ESP_ASSIGN(const JudgedTextures judged, load_judged_textures(recipe, kTiers[index], model));
   ESP_ASSIGN(const auto flow, nn::load_slat_flow(model.base, kTexture.flows[index].key, {at::kFloat, c10::kCPU}));
   const at::Tensor tokens = model.image_encoder->forward(nn::normalize_pixels(judged.pictures));
   const infer::SamplerParams params = sampler_params(model.base.tex_slat_sampler());
@@ -132,9 +133,9 @@ Result<nlohmann::json> judge_tier(const Recipe& recipe, size_t index, const Mode
 
 Status report_textures(const Recipe& recipe) {
   const at::NoGradGuard no_grad;
-  ESP_ASSIGN(const Model model, load_model(recipe.base));
+  ESP_ASSIGN(const TextureModel model, load_texture_model(recipe.base));
   ESP_ASSIGN(const at::Tensor training, training_mean(recipe));
-  nlohmann::json report{{"objects", kJudged}, {"tiers", nlohmann::json::array()}};
+  nlohmann::json report{{"objects", kJudgedObjects}, {"tiers", nlohmann::json::array()}};
   for (size_t index = 0; index < kTiers.size(); ++index) {
     ESP_ASSIGN(report["tiers"].emplace_back(), judge_tier(recipe, index, model, training));
   }

@@ -17,7 +17,7 @@ constexpr double kFirstLogVariance = -4;
 // Detail that hardly lowers the error stays out of the latent, so that the denoiser has less to tell.
 constexpr double kKlWeight = 3e-4;
 
-train::ValidationReport validate(const ScVae& vae, std::span<const VoxelGrid> held) {
+train::ValidationReport validate_textures(const ScVae& vae, std::span<const VoxelGrid> held) {
   TextureError mean;
   for (const VoxelGrid& grid : held) {
     const at::Tensor cells = texture_latent(*vae.encoder, grid);
@@ -70,7 +70,7 @@ at::Tensor texture_vae_loss(const LedDecode& decode) {
 
 Status train_texture_vae(const Recipe& recipe) {
   const auto loss = [](const ScVae&, const LedDecode& decode) { return texture_vae_loss(decode); };
-  return train_vae(recipe, kTexture, {patchwork, loss, validate, kFirstLogVariance});
+  return train_vae(recipe, kTexture, {patchwork, loss, validate_textures, kFirstLogVariance});
 }
 
 }  // namespace espalier::nano

@@ -24,7 +24,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kResultFd = 3;
 constexpr int kFoldersAbove = 3;  // of the program, in which a .venv-blender is looked for
 constexpr rlim_t kThreadStack = rlim_t{8} << 20;
 

@@ -1,11 +1,10 @@
 #include "preprocess/command_line.h"
 
-#include <CLI/CLI.hpp>
-
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "common/events.h"
+#include "cli/app.h"
+#include "common/exit_codes.h"
 
 namespace espalier::preprocess {
 namespace {
@@ -19,29 +18,39 @@ struct Texts {
   bool texture_from_default_material = false, keep_voxels = false;
 };
 
-void declare(CLI::App& app, Texts& texts) {
-  app.add_option("input", texts.input, "zip of assets, folder, single asset, or a prepared dataset");
-  app.add_option("-o,--output", texts.output, "prepared dataset to write (.zip)");
-  app.add_option("--base", texts.base, "folder of the base model");
-  app.add_option("--resolution", texts.resolution, "512 or 1024")->capture_default_str();
-  app.add_option("--seed", texts.seed, "of cameras, lights and path tracing")->capture_default_str();
-  app.add_option("--views", texts.views, "condition views per object, 1..150")->capture_default_str();
-  app.add_option("--render-resolution", texts.render_resolution, "pixels, 64..2048; 0: 1024 x grid scale of the base")
-      ->capture_default_str();
-  app.add_option("--render-samples", texts.render_samples, "per pixel, 1..4096")->capture_default_str();
-  app.add_option("--threads", texts.threads, "CPU threads; 0: one per core")->capture_default_str();
-  app.add_flag("--texture-from-default-material", texts.texture_from_default_material,
-               "prepares objects without materials and vertex colours for texture, too: as grey");
-  app.add_flag("--keep-voxels", texts.keep_voxels, "also writes the voxels that the latents were made of (.vxz)");
-  app.add_option("--work-dir", texts.work_dir, "keeps finished objects, so that a stopped run can go on");
-  app.add_option("--shard", texts.shard, "I/N: prepare only every N-th asset from place I on, and write a part")
-      ->capture_default_str();
-  app.add_option("--blender", texts.blender,
-                 "reads .blend files: a blender, or a Python with the module bpy; none: refuses them");
-  app.add_option("--merge", texts.merge, "parts of all shards to join to the dataset of one whole run")
-      ->expected(1, -1);
-  app.add_option("--progress-fd", texts.progress_fd, "descriptor for progress events as JSON lines");
-  app.allow_extras();
+void declare(cli::App& app, Texts& texts) {
+  app.option("input", texts.input, "zip of assets, folder, single asset, or a prepared dataset");
+  app.option("-o,--output", texts.output, "prepared dataset to write (.zip)");
+  app.option("--base", texts.base, "folder of the base model");
+  app.option("--resolution", texts.resolution, "512 or 1024").value(cli::ValueKind::kNumber, "INT").show_default();
+  app.option("--seed", texts.seed, "of cameras, lights and path tracing")
+      .value(cli::ValueKind::kNumber, "INT")
+      .show_default();
+  app.option("--views", texts.views, "condition views per object, 1..150")
+      .value(cli::ValueKind::kNumber, "INT")
+      .show_default();
+  app.option("--render-resolution", texts.render_resolution, "pixels, 64..2048; 0: 1024 x grid scale of the base")
+      .value(cli::ValueKind::kNumber, "INT")
+      .show_default();
+  app.option("--render-samples", texts.render_samples, "per pixel, 1..4096")
+      .value(cli::ValueKind::kNumber, "INT")
+      .show_default();
+  app.option("--threads", texts.threads, "CPU threads; 0: one per core")
+      .value(cli::ValueKind::kNumber, "INT")
+      .show_default();
+  app.flag("--texture-from-default-material", texts.texture_from_default_material,
+           "prepares objects without materials and vertex colours for texture, too: as grey");
+  app.flag("--keep-voxels", texts.keep_voxels, "also writes the voxels that the latents were made of (.vxz)");
+  app.option("--work-dir", texts.work_dir, "keeps finished objects, so that a stopped run can go on");
+  app.option("--shard", texts.shard, "I/N: prepare only every N-th asset from place I on, and write a part")
+      .value(cli::ValueKind::kText, "I/N")
+      .show_default();
+  app.option("--blender", texts.blender,
+             "reads .blend files: a blender, or a Python with the module bpy; none: refuses them");
+  app.option("--merge", texts.merge, "parts of all shards to join to the dataset of one whole run").one_or_more();
+  app.option("--progress-fd", texts.progress_fd, "descriptor for progress events as JSON lines")
+      .value(cli::ValueKind::kNumber, "INT");
+  app.keep_unknown();
 }
 
 template <class T>
@@ -57,11 +66,10 @@ void shard(const std::string& text, PreprocessConfig& config, std::vector<std::s
 }
 
 // A merge takes all its settings from the parts.
-void check_merge(const CLI::App& app, const Texts& texts, std::vector<std::string>& faults) {
+void check_merge(const cli::App& app, const Texts& texts, std::vector<std::string>& faults) {
   if (texts.output.empty()) faults.push_back("output: is missing");
-  for (const CLI::Option* option : app.get_options()) {
-    const std::string name = option->get_name();
-    if (option->count() > 0 && name != "--merge" && name != "--output" && name != "--progress-fd")
+  for (const std::string& name : app.given()) {
+    if (name != "--merge" && name != "--output" && name != "--progress-fd")
       faults.push_back(absl::StrCat(name, ": has no meaning with --merge"));
   }
 }
@@ -69,20 +77,18 @@ void check_merge(const CLI::App& app, const Texts& texts, std::vector<std::strin
 }  // namespace
 
 Status parse_command_line(int argc, const char* const* argv, CommandLine& line) {
-  CLI::App app("Makes a prepared dataset of 3D assets: structure, shape and texture latents, and condition views.",
-               "espalier-preprocess");
+  cli::App app("espalier-preprocess",
+               "Makes a prepared dataset of 3D assets: structure, shape and texture latents, and condition views.");
   Texts texts;
   declare(app, texts);
   std::vector<std::string> faults;
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    line.help = app.help();
+  const Status parsed = app.parse(std::vector<std::string>(argv + 1, argv + argc));
+  if (absl::IsCancelled(parsed)) {
+    line.help = std::string(parsed.message());
     return absl::OkStatus();
-  } catch (const CLI::ParseError& error) {
-    faults.push_back(error.what());
   }
-  for (const std::string& extra : app.remaining()) faults.push_back(absl::StrCat(extra, ": unknown argument"));
+  if (!parsed.ok()) faults.emplace_back(parsed.message());
+  for (const std::string& extra : app.unknown()) faults.push_back(absl::StrCat(extra, ": unknown argument"));
   PreprocessConfig& config = line.config;
   config.input = texts.input;
   config.output = texts.output;
@@ -106,20 +112,6 @@ Status parse_command_line(int argc, const char* const* argv, CommandLine& line) 
     faults.push_back(std::string(status.message()));
   if (faults.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrJoin(faults, "\n"));
-}
-
-int exit_code(const Status& status) {
-  switch (status.code()) {
-    case absl::StatusCode::kOk:
-      return kExitOk;
-    case absl::StatusCode::kInvalidArgument:
-    case absl::StatusCode::kNotFound:
-      return kExitInvalid;
-    case absl::StatusCode::kCancelled:
-      return kExitCancelled;
-    default:
-      return kExitFailed;
-  }
 }
 
 }  // namespace espalier::preprocess

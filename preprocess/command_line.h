@@ -19,7 +19,4 @@ struct CommandLine {
 // INVALID_ARGUMENT lists every fault of the arguments, one per line; `line` then still says where events are to go.
 Status parse_command_line(int argc, const char* const* argv, CommandLine& line);
 
-// The exit code of common/events.h a status stands for.
-int exit_code(const Status& status);
-
 }  // namespace espalier::preprocess

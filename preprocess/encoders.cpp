@@ -33,7 +33,9 @@ nn::LoadOptions float32() {
   return options;
 }
 
-Status out_of_memory() { return absl::ResourceExhaustedError("OUT_OF_MEMORY: encoding needs too much memory"); }
+Status encoding_out_of_memory() {
+  return absl::ResourceExhaustedError("OUT_OF_MEMORY: encoding needs too much memory");
+}
 
 // Runs an encoder without gradients; what torch throws ends here.
 template <class Encode>
@@ -42,12 +44,12 @@ auto guarded(const char* what, Encode encode) -> decltype(encode()) {
   try {
     return encode();
   } catch (const std::bad_alloc&) {
-    return out_of_memory();
+    return encoding_out_of_memory();
   } catch (const c10::OutOfMemoryError&) {
-    return out_of_memory();
+    return encoding_out_of_memory();
   } catch (const c10::Error& error) {
     const std::string message = error.what_without_backtrace();
-    if (absl::StrContains(message, "can't allocate memory")) return out_of_memory();  // of the CPU's allocator
+    if (absl::StrContains(message, "can't allocate memory")) return encoding_out_of_memory();  // of the CPU's allocator
     return absl::InternalError(absl::StrCat("encoding the ", what, ": ", message));
   }
 }

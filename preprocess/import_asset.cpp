@@ -20,9 +20,6 @@
 namespace espalier::preprocess {
 namespace {
 
-constexpr int kResultFd = 3;
-constexpr int kExecFailed = 127;  // of run_confined, or of a program's dynamic loader
-
 // An unnamed file for the child to write to, mapped once the child has ended.
 class ResultFile {
  public:

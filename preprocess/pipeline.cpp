@@ -12,6 +12,7 @@
 #include "archive/zip_writer.h"
 #include "common/files.h"
 #include "common/sha256.h"
+#include "common/version.h"
 #include "dataset/layout.h"
 #include "dataset/reader.h"
 #include "nn/io/base_model.h"
@@ -110,7 +111,7 @@ Result<Plan> make_plan(const PreprocessConfig& config) {
   settings.shape_resolution = shape_cells * dataset::kVoxelsPerCell;
   settings.max_latent_tokens = dataset::max_latent_tokens(config.resolution);
   settings.texture_from_default_material = config.texture_from_default_material;
-  settings.voxelizer.version = ESP_VERSION;
+  settings.voxelizer.version = version();
   settings.latent_folder =
       dataset::ss_latent_folder(plan.encoders.structure->checkpoint().name, settings.ss_resolution);
   plan_structured_latents(base, config, plan);
@@ -127,7 +128,7 @@ dataset::EncoderRecord encoder_record(const Checkpoint& checkpoint) {
 dataset::Manifest header(const PreprocessConfig& config, const Plan& plan) {
   const ObjectSettings& settings = plan.settings;
   dataset::Manifest manifest;
-  manifest.generator_version = ESP_VERSION;
+  manifest.generator_version = version();
   manifest.base = plan.base_name;
   manifest.resolution = config.resolution;
   manifest.grid_scale = plan.grid_scale;

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <string_view>
 
+#include "common/exit_codes.h"
 #include "common/log.h"
 #include "common/stop_signals.h"
 #include "preprocess/blender.h"
@@ -31,5 +32,5 @@ int main(int argc, char** argv) {
     status = result.status();
   }
   output.error(status);
-  return preprocess::exit_code(status);
+  return exit_code(status);
 }

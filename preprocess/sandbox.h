@@ -12,6 +12,9 @@
 // Running code that reads hostile files in a child process that can do little else.
 namespace espalier::preprocess {
 
+inline constexpr int kResultFd = 3;      // where a confined child writes what it read
+inline constexpr int kExecFailed = 127;  // exit code of run_confined, or of a program's dynamic loader
+
 // How a confined child ended.
 struct ChildExit {
   enum class Kind { kExited, kSignalled, kTimedOut } kind = Kind::kExited;
@@ -19,8 +22,8 @@ struct ChildExit {
 };
 
 // Runs `program` with `arguments` in its own session: empty environment, no descriptor but /dev/null on 0..2 and
-// `result_fd` as descriptor 3, resource limits, killed with its parent, and its whole process group killed when it
-// ends, exceeds the time limit, or `stop` is requested (CANCELLED). UNAVAILABLE when no process can be made.
+// `result_fd` as descriptor kResultFd, resource limits, killed with its parent, and its whole process group killed when
+// it ends, exceeds the time limit, or `stop` is requested (CANCELLED). UNAVAILABLE when no process can be made.
 Result<ChildExit> run_confined(const std::filesystem::path& program, const std::vector<std::string>& arguments,
                                int result_fd, const SandboxLimits& limits, std::stop_token stop);
 

@@ -89,7 +89,7 @@ int add_conditions(void* filter) {
   return error;
 }
 
-Status restrict_calls() {
+Status restrict_converter_calls() {
   const Filter filter(::seccomp_init(SCMP_ACT_ALLOW));
   if (filter == nullptr) return unavailable("seccomp", ENOMEM);
   int error = add_conditions(filter.get());
@@ -105,7 +105,7 @@ Status confine_converter(const fs::path& root, const fs::path& program) {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return unavailable("no_new_privs", errno);
   ESP_ASSIGN(const bool restricted, internal::restrict_files(readable_by(root, program)));
   if (!restricted) return unavailable("landlock", ENOSYS);
-  return restrict_calls();
+  return restrict_converter_calls();
 }
 
 }  // namespace espalier::preprocess

@@ -20,9 +20,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kResultFd = 3;
 constexpr int kPollMilliseconds = 100;
-constexpr int kExecFailed = 127;
 
 void limit(int resource, uint64_t value) {
   const rlimit limits{value, value};

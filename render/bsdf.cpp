@@ -5,8 +5,6 @@
 namespace espalier::render {
 namespace {
 
-constexpr float kPi = std::numbers::pi_v<float>;
-
 float pow5(float x) { return x * x * x * x * x; }
 
 // Unpolarised Fresnel reflectance of a dielectric with index 1.5.
@@ -47,11 +45,11 @@ BsdfValue evaluate(const Surface& s, V3 view, V3 light) {
     const float f90 = 0.5f + 2 * s.roughness * vh * vh;
     burley = (1 + (f90 - 1) * pow5(1 - nl)) * (1 + (f90 - 1) * pow5(1 - nv));
   }
-  value.f_cos = s.diffuse * (burley * nl / kPi);
-  value.pdf = (1 - glossy) * nl / kPi;
+  value.f_cos = s.diffuse * (burley * nl / std::numbers::pi_v<float>);
+  value.pdf = (1 - glossy) * nl / std::numbers::pi_v<float>;
   if (glossy > 0) {
     const float a = ggx_alpha(s), a2 = a * a, denominator = nh * nh * (a2 - 1) + 1;
-    const float d = a2 / (kPi * denominator * denominator), g_view = smith(nv, a2);
+    const float d = a2 / (std::numbers::pi_v<float> * denominator * denominator), g_view = smith(nv, a2);
     value.f_cos += fresnel(s.specular, vh) * (d * g_view * smith(nl, a2) / (4 * nv));
     value.pdf += glossy * d * g_view / (4 * nv);
   }
@@ -63,7 +61,7 @@ bool sample_bsdf(const Surface& s, V3 view, float lobe, Pair random, BsdfSample&
   V3 t, b;
   frame(s.normal, t, b);
   sample.glossy = lobe < glossy_probability(s, nv);
-  const float phi = 2 * kPi * random.v;
+  const float phi = 2 * std::numbers::pi_v<float> * random.v;
   if (!sample.glossy) {
     const float r = std::sqrt(random.u);
     sample.direction =

@@ -10,7 +10,6 @@
 namespace espalier::render {
 namespace {
 
-constexpr double kPi = std::numbers::pi;
 constexpr uint32_t kCameraStream = 1, kLightStream = 2;
 
 double radical_inverse_2(uint32_t n) {
@@ -40,7 +39,7 @@ Matrix4 camera_to_world(const Camera& camera) {
 }
 
 float PointLight::radiance() const {
-  return static_cast<float>(power / (4 * kPi * kPi * static_cast<double>(radius) * radius));
+  return static_cast<float>(power / (4 * std::numbers::pi * std::numbers::pi * static_cast<double>(radius) * radius));
 }
 
 uint64_t object_key(uint64_t seed, std::string_view sha256) {
@@ -50,15 +49,15 @@ uint64_t object_key(uint64_t seed, std::string_view sha256) {
 std::vector<Camera> sample_cameras(uint64_t key, int views, int attempt) {
   PhiloxStream random(key, kCameraStream, static_cast<uint32_t>(attempt));
   const double offset_u = random.uniform(), offset_v = random.uniform();
-  const double r_min = std::sqrt(3.0) / 2 / std::sin(35 * kPi / 180);
-  const double r_max = std::sqrt(3.0) / 2 / std::sin(5 * kPi / 180);
+  const double r_min = std::sqrt(3.0) / 2 / std::sin(35 * std::numbers::pi / 180);
+  const double r_max = std::sqrt(3.0) / 2 / std::sin(5 * std::numbers::pi / 180);
   std::vector<Camera> cameras(views);
   for (int n = 0; n < views; ++n) {
     double u = (n + offset_u) / views;
     u = u < 0.25 ? 2 * u : 2 * u / 3 + 1.0 / 3;
     Camera& camera = cameras[n];
-    camera.pitch = std::acos(1 - 2 * u) - kPi / 2;
-    camera.yaw = 2 * kPi * (radical_inverse_2(static_cast<uint32_t>(n)) + offset_v);
+    camera.pitch = std::acos(1 - 2 * u) - std::numbers::pi / 2;
+    camera.yaw = 2 * std::numbers::pi * (radical_inverse_2(static_cast<uint32_t>(n)) + offset_v);
     camera.radius = 1 / std::sqrt(random.uniform(1 / (r_max * r_max), 1 / (r_min * r_min)));
     camera.fov = 2 * std::asin(std::sqrt(3.0) / 2 / camera.radius);
   }

@@ -6,7 +6,6 @@
 namespace espalier::render {
 namespace {
 
-constexpr float kPi = std::numbers::pi_v<float>;
 constexpr float kFar = std::numeric_limits<float>::infinity();
 constexpr int kMaxTransparent = 3, kMaxDepth = 12;
 constexpr float kIndirectClamp = 10;
@@ -64,14 +63,15 @@ V3 Integrator::direct(const Surface& surface, V3 view, int passes, PathSampler& 
     const float extent = cone(light, surface.position, axis, distance);
     if (extent <= 0) continue;
     frame(axis, t, b);
-    const float c = 1 - u.u * extent, s = std::sqrt(std::max(0.0f, u.u * extent * (1 + c))), phi = 2 * kPi * u.v;
+    const float c = 1 - u.u * extent, s = std::sqrt(std::max(0.0f, u.u * extent * (1 + c))),
+                phi = 2 * std::numbers::pi_v<float> * u.v;
     const V3 direction = normalize(t * (s * std::cos(phi)) + b * (s * std::sin(phi)) + axis * c);
     const BsdfValue value = evaluate(surface, view, direction);
     if (value.pdf <= 0) continue;
     const float passed = transmittance(leave(surface.position, surface.geometric_normal, direction), direction,
                                        distance - light.radius, passes);
     if (passed <= 0) continue;
-    const float pdf = 1 / (2 * kPi * extent);
+    const float pdf = 1 / (2 * std::numbers::pi_v<float> * extent);
     light_sum += value.f_cos * (light.radiance() * passed * power_heuristic(pdf, value.pdf) / pdf);
   }
   return light_sum;
@@ -87,7 +87,7 @@ V3 Integrator::escaped(V3 origin, V3 direction, float pdf) const {
     // 1 - cos of the angle to the axis, without cancellation.
     const V3 off = direction - axis;
     if (extent <= 0 || 0.5f * dot(off, off) > extent) continue;
-    light_sum += light.radiance() * power_heuristic(pdf, 1 / (2 * kPi * extent));
+    light_sum += light.radiance() * power_heuristic(pdf, 1 / (2 * std::numbers::pi_v<float> * extent));
   }
   return V3(light_sum);
 }

@@ -31,7 +31,7 @@ namespace {
 
 constexpr int kTile = 16;  // pixels
 
-Status check(int value, int low, int high, const char* name) {
+Status check_within(int value, int low, int high, const char* name) {
   if (value >= low && value <= high) return absl::OkStatus();
   return absl::InvalidArgumentError(std::string(name) + ": " + std::to_string(value) + " is outside " +
                                     std::to_string(low) + " .. " + std::to_string(high));
@@ -134,9 +134,9 @@ void render_pixel(const Integrator& integrator, const Shot& shot, const ViewOpti
 
 Result<image::Image> SceneTracer::render(const Camera& camera, const Lighting& lighting,
                                          const ViewOptions& options) const {
-  ESP_TRY(check(options.size, 1, 4096, "size"));
-  ESP_TRY(check(options.samples, 1, 4096, "samples"));
-  ESP_TRY(check(options.threads, 0, 1024, "threads"));
+  ESP_TRY(check_within(options.size, 1, 4096, "size"));
+  ESP_TRY(check_within(options.samples, 1, 4096, "samples"));
+  ESP_TRY(check_within(options.threads, 0, 1024, "threads"));
   image::Image picture{options.size, options.size, 4, {}};
   picture.pixels.resize(static_cast<size_t>(options.size) * options.size * 4);
   const Integrator integrator(data_->geometry, data_->bvh, lighting, options.mask_as_blend);

@@ -12,7 +12,7 @@
 namespace espalier {
 namespace {
 
-constexpr size_t kMostBytes = 512;
+constexpr size_t kMostKeyBytes = 512;
 
 bool is_token(const std::string& text) {
   return !text.empty() && std::all_of(text.begin(), text.end(),
@@ -21,7 +21,7 @@ bool is_token(const std::string& text) {
 
 std::optional<Credentials> split(const std::string& text) {
   const auto colon = text.find(':');
-  if (colon == std::string::npos || text.size() > kMostBytes) return std::nullopt;
+  if (colon == std::string::npos || text.size() > kMostKeyBytes) return std::nullopt;
   Credentials credentials{text.substr(0, colon), text.substr(colon + 1)};
   if (!is_token(credentials.key_id) || !is_token(credentials.secret)) return std::nullopt;
   return credentials;
@@ -52,7 +52,7 @@ std::string to_text(const Credentials& credentials) {
 }
 
 Result<Credentials> read_key_file(const std::filesystem::path& file) {
-  ESP_ASSIGN(const std::string text, read_file(file, kMostBytes));
+  ESP_ASSIGN(const std::string text, read_file(file, kMostKeyBytes));
   return parse_key(text, file.string());
 }
 

@@ -18,11 +18,11 @@ namespace {
 using grpc::experimental::FileWatcherCertificateProvider;
 
 constexpr unsigned int kRefreshSeconds = 10;
-constexpr uint64_t kMostBytes = 1 << 20;
+constexpr uint64_t kMostPemBytes = 1 << 20;
 
 Status check_readable(const std::string& file, const char* what) {
   if (file.empty()) return absl::InvalidArgumentError(absl::StrCat("TLS: ", what, " is not set"));
-  const Status status = read_file(file, kMostBytes).status();
+  const Status status = read_file(file, kMostPemBytes).status();
   if (status.ok()) return status;
   return absl::InvalidArgumentError(absl::StrCat("TLS: ", what, ": ", std::string(status.message())));
 }

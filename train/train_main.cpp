@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "common/exit_codes.h"
 #include "common/heap.h"
 #include "common/log.h"
 #include "common/stop_signals.h"
@@ -26,7 +27,7 @@ int main(int argc, char** argv) {
     status = train::train(line.config, signals.token(), [&](const auto& event) { output.write(event); }).status();
   }
   if (!status.ok()) output.write_error(status);
-  const int code = train::exit_code(status);
+  const int code = exit_code(status);
   // Threads of a group that lost a rank may wait for it for ever: the process does not wait for them.
   if (line.config.group.world_size > 1) std::fflush(nullptr), std::_Exit(code);
   return code;

@@ -1,8 +1,9 @@
 #include "worker/program.h"
 
-#include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "cli/app.h"
+#include "common/exit_codes.h"
 #include "common/log.h"
 #include "common/secrets.h"
 #include "common/stop_signals.h"
@@ -17,14 +18,14 @@ struct Arguments {
   bool print_config = false;
 };
 
-void add_override(CLI::App& app, Arguments& arguments, const char* flag, const char* key, const char* doc) {
+void add_override(cli::App& app, Arguments& arguments, const char* flag, const char* key, const char* doc) {
   const auto store = [&arguments, key](const std::string& value) { arguments.overrides.emplace_back(key, value); };
-  app.add_option_function<std::string>(flag, store, doc);
+  app.text(flag, store, doc);
 }
 
-void add_options(CLI::App& app, Arguments& arguments) {
-  app.add_option("--config", arguments.file, "YAML file; configs/worker.yaml documents the settings");
-  app.add_flag("--print-config", arguments.print_config, "Print the settings in force and end");
+void add_options(cli::App& app, Arguments& arguments) {
+  app.option("--config", arguments.file, "YAML file; configs/worker.yaml documents the settings");
+  app.flag("--print-config", arguments.print_config, "Print the settings in force and end");
   add_override(app, arguments, "--coordinator", "coordinator", "HOST:PORT of the coordinator");
   add_override(app, arguments, "--key-file", "key_file", "File with a key of the role worker");
   add_override(app, arguments, "--data-dir", "data_dir", "Folder for identity, cached inputs and running tasks");
@@ -34,9 +35,9 @@ void add_options(CLI::App& app, Arguments& arguments) {
   add_override(app, arguments, "--threads-per-task", "threads_per_task", "CPU threads of a task");
 }
 
-int fail(const Status& status, int code) {
+int fail(const Status& status) {
   std::cerr << "espalier-worker: " << status.message() << std::endl;
-  return code;
+  return exit_code(status);
 }
 
 }  // namespace
@@ -44,23 +45,23 @@ int fail(const Status& status, int code) {
 int run_program(int argc, char** argv) {
   const StopSignals signals;  // before any thread
   forbid_core_files();
-  CLI::App app("Runs the tasks of an Espalier coordinator on this machine.", "espalier-worker");
+  cli::App app("espalier-worker", "Runs the tasks of an Espalier coordinator on this machine.");
   Arguments arguments;
   add_options(app, arguments);
-  CLI11_PARSE(app, argc, argv);
+  if (const auto done = app.parse(argc, argv)) return *done;
 
   WorkerConfig config;
   ConfigTable table;
   describe(config, table);
   const Status loaded = table.load({arguments.file, "ESPALIER_WORKER", arguments.overrides});
-  if (!loaded.ok()) return fail(loaded, 2);
+  if (!loaded.ok()) return fail(loaded);
   if (arguments.print_config) return std::cout << table.print(), 0;
   configure_log("worker", config.log_level, config.log_format);
 
   const auto agent = Agent::create(config);
-  if (!agent.ok()) return fail(agent.status(), 2);
+  if (!agent.ok()) return fail(agent.status());
   const Status status = (*agent)->run(signals.token());
-  return status.ok() ? 0 : fail(status, 3);
+  return status.ok() ? kExitOk : fail(status);
 }
 
 }  // namespace espalier::worker

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/events.h"
+#include "common/exit_codes.h"
 #include "common/log.h"
 #include "process/child.h"
 #include "rpc/transfer.h"

@@ -20,7 +20,7 @@ int number_of(Enum value) {
   return static_cast<int>(value) + 1;
 }
 
-struct Row {
+struct LedgerRow {
   long long number = 0;
   std::string tenant_id, request_id, note;
   billing::StoredTransaction transaction;
@@ -28,8 +28,9 @@ struct Row {
   long long time_us = 0;
 };
 
-std::vector<Row> select_rows(soci::session& sql, const std::string& condition, const std::vector<std::string>& texts) {
-  Row row;
+std::vector<LedgerRow> select_rows(soci::session& sql, const std::string& condition,
+                                   const std::vector<std::string>& texts) {
+  LedgerRow row;
   billing::StoredTransaction& transaction = row.transaction;
   soci::statement statement(sql);
   for (long long* value : {&row.number, &row.time_us}) statement.exchange(into(*value));
@@ -46,7 +47,7 @@ std::vector<Row> select_rows(soci::session& sql, const std::string& condition, c
                    condition));
   statement.define_and_bind();
   statement.execute();
-  std::vector<Row> rows;
+  std::vector<LedgerRow> rows;
   while (statement.fetch()) rows.push_back(row);
   return rows;
 }
@@ -63,10 +64,10 @@ std::vector<billing::Posting> postings_of(soci::session& sql, const std::string&
   return postings;
 }
 
-Result<std::vector<LedgerRecord>> select(soci::session& sql, const std::string& condition,
-                                         const std::vector<std::string>& texts) {
+Result<std::vector<LedgerRecord>> select_records(soci::session& sql, const std::string& condition,
+                                                 const std::vector<std::string>& texts) {
   std::vector<LedgerRecord> records;
-  for (Row& row : select_rows(sql, condition, texts)) {
+  for (LedgerRow& row : select_rows(sql, condition, texts)) {
     row.transaction.kind = static_cast<TransactionKind>(row.kind - 1);
     row.transaction.postings = postings_of(sql, row.transaction.id);
     ESP_ASSIGN(billing::Transaction transaction, billing::restore(row.transaction));
@@ -82,7 +83,7 @@ Result<std::vector<LedgerRecord>> select(soci::session& sql, const std::string& 
 
 Result<std::optional<LedgerRecord>> select_one(soci::session& sql, const std::string& condition,
                                                const std::vector<std::string>& texts) {
-  ESP_ASSIGN(std::vector<LedgerRecord> records, select(sql, condition, texts));
+  ESP_ASSIGN(std::vector<LedgerRecord> records, select_records(sql, condition, texts));
   if (records.empty()) return std::optional<LedgerRecord>();
   return std::optional(std::move(records[0]));
 }
@@ -180,7 +181,7 @@ Result<std::vector<LedgerRecord>> LedgerRepository::list(const std::string& tena
     condition += " AND job_id = :job";
     texts.push_back(job_id);
   }
-  return select(sql_, absl::StrCat(condition, page_clause(page)), texts);
+  return select_records(sql_, absl::StrCat(condition, page_clause(page)), texts);
 }
 
 }  // namespace espalier::coordinator

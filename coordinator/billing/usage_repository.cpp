@@ -13,7 +13,8 @@ using soci::into;
 using soci::use;
 
 // The rows of `FROM usage_events e …`.
-std::vector<UsageRecord> select(soci::session& sql, const std::string& source, const std::vector<std::string>& texts) {
+std::vector<UsageRecord> select_usage(soci::session& sql, const std::string& source,
+                                      const std::vector<std::string>& texts) {
   long long number = 0, time_us = 0, quantity = 0, unit = 0, numerator = 0, denominator = 0, amount = 0;
   int kind = 0, denoiser = 0;
   std::string id, tenant_id, job_id, price_version;
@@ -58,7 +59,7 @@ std::string within(const TimeSpan& time) {
   return absl::StrCat(" AND e.time_us >= ", time.since_us, " AND e.time_us < ", time.until_us);
 }
 
-// What flowed out of revenue for one job, or (`jobs` a sub-select) several.
+// What flowed out of revenue for one job, or (`jobs` a sub-select_usage) several.
 std::string refunds_of(const std::string& jobs) {
   return absl::StrCat(
       "SELECT COALESCE(-SUM(p.amount_nanos), 0) FROM ledger_transactions t JOIN ledger_postings p ON "
@@ -85,22 +86,22 @@ void UsageRepository::insert(const v1::UsageEvent& event) {
 }
 
 std::vector<UsageRecord> UsageRepository::list(const std::string& tenant_id, const PageQuery& page) {
-  return select(sql_, absl::StrCat("WHERE e.tenant_id = :tenant", page_clause(page)), {tenant_id});
+  return select_usage(sql_, absl::StrCat("WHERE e.tenant_id = :tenant", page_clause(page)), {tenant_id});
 }
 
 std::vector<UsageRecord> UsageRepository::span(const std::string& tenant_id, const TimeSpan& time, long long after,
                                                int limit) {
-  return select(sql_,
-                absl::StrCat("WHERE e.tenant_id = :tenant", within(time), " AND e.number > ", after,
-                             " ORDER BY e.number LIMIT ", limit),
-                {tenant_id});
+  return select_usage(sql_,
+                      absl::StrCat("WHERE e.tenant_id = :tenant", within(time), " AND e.number > ", after,
+                                   " ORDER BY e.number LIMIT ", limit),
+                      {tenant_id});
 }
 
 v1::Invoice UsageRepository::invoice(const std::string& job_id) {
   v1::Invoice invoice;
   invoice.set_job_id(job_id);
   v1::Cost& cost = *invoice.mutable_cost();
-  for (const UsageRecord& record : select(sql_, "WHERE e.job_id = :job ORDER BY e.number", {job_id})) {
+  for (const UsageRecord& record : select_usage(sql_, "WHERE e.job_id = :job ORDER BY e.number", {job_id})) {
     invoice.set_tenant_id(record.event.tenant_id());
     *invoice.mutable_time() = record.event.time();
     cost.set_price_version(record.event.price_version());
@@ -141,8 +142,8 @@ UsageRepository::Total UsageRepository::total(const std::string& tenant_id, cons
 }
 
 std::vector<UsageRecord> UsageRepository::unexported(int limit) {
-  return select(sql_, absl::StrCat("JOIN usage_outbox o ON o.event_number = e.number ORDER BY e.number LIMIT ", limit),
-                {});
+  return select_usage(
+      sql_, absl::StrCat("JOIN usage_outbox o ON o.event_number = e.number ORDER BY e.number LIMIT ", limit), {});
 }
 
 void UsageRepository::mark_exported(const std::vector<UsageRecord>& events) {

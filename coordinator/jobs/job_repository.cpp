@@ -17,7 +17,7 @@ constexpr const char* kColumns =
     "priority, expected_objects";
 
 // One row as the database has it.
-struct Row {
+struct JobRow {
   JobRecord job;
   int state = 0, priority = 0;
   std::string spec, prices, estimate, cost, warnings;
@@ -56,7 +56,7 @@ struct Row {
 // The rows of `query`; `texts` are its bound values in order.
 Result<std::vector<JobRecord>> select(soci::session& sql, const std::string& query,
                                       const std::vector<std::string>& texts) {
-  Row row;
+  JobRow row;
   soci::statement statement(sql);
   row.bind(statement);
   for (const std::string& text : texts) statement.exchange(soci::use(text));

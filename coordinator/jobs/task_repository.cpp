@@ -8,14 +8,14 @@
 namespace espalier::coordinator {
 namespace {
 
-constexpr const char* kSelect =
+constexpr const char* kSelectTasks =
     "SELECT t.number, t.id, t.job_id, t.tenant_id, t.kind, t.denoiser, t.shard, t.shards, t.ranks, t.position, "
     "t.state, "
     "t.attempt, t.failures, t.world_size, t.master_port, t.checkpoint_step, t.fencing_token, t.rendezvous_until_us, "
     "t.not_before_us, t.worker_id, t.checkpoint_artefact_id, t.output_artefact_id, t.progress_json, t.error FROM tasks "
     "t ";
 
-struct Row {
+struct TaskRow {
   TaskRecord task;
   int kind = 0, denoiser = 0, state = 0;
   std::string progress;
@@ -67,14 +67,15 @@ void load_members(soci::session& sql, TaskRecord& task) {
   }
 }
 
-// Rows of kSelect + `rest`, whose one text parameter, if any, is `text`. Numbers in `rest` are ours: nothing to escape.
+// Rows of kSelectTasks + `rest`, whose one text parameter, if any, is `text`. Numbers in `rest` are ours: nothing to
+// escape.
 Result<std::vector<TaskRecord>> select(soci::session& sql, const std::string& rest, const std::string* text) {
-  Row row;
+  TaskRow row;
   soci::statement statement(sql);
   row.bind(statement);
   if (text) statement.exchange(soci::use(*text));
   statement.alloc();
-  statement.prepare(kSelect + rest);
+  statement.prepare(kSelectTasks + rest);
   statement.define_and_bind();
   statement.execute();
   std::vector<TaskRecord> tasks;

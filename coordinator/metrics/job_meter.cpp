@@ -13,7 +13,7 @@
 namespace espalier::coordinator {
 namespace {
 
-constexpr int kEventsAtOnce = 1000;
+constexpr int kEventsPerRead = 1000;
 
 double seconds_between(long long from_us, long long to_us) { return static_cast<double>(to_us - from_us) / 1e6; }
 
@@ -91,14 +91,14 @@ Status JobMeter::update() {
 Status JobMeter::update_job(const std::string& job_id, Seen& seen, bool& ended) {
   while (true) {
     ESP_ASSIGN(const auto events, database_.transaction([&](soci::session& sql) {
-      return EventRepository(sql).after(job_id, seen.sequence, kEventsAtOnce);
+      return EventRepository(sql).after(job_id, seen.sequence, kEventsPerRead);
     }));
     for (const v1::JobEvent& event : events) {
       count(event, seen);
       seen.sequence = event.sequence();
       ended = ended || (event.has_state_changed() && is_final(event.state_changed().state()));
     }
-    if (events.size() < static_cast<size_t>(kEventsAtOnce)) return absl::OkStatus();
+    if (events.size() < static_cast<size_t>(kEventsPerRead)) return absl::OkStatus();
   }
 }
 

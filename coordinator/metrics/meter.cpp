@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "common/version.h"
 #include "coordinator/names.h"
 
 namespace espalier::coordinator {
@@ -76,7 +77,7 @@ Meter::Meter() : registry_(std::make_shared<prometheus::Registry>()) {
       .Name("espalier_build_info")
       .Help("Always 1; the label has the version.")
       .Register(*registry_)
-      .Add({{"version", ESP_VERSION}})
+      .Add({{"version", version()}})
       .Set(1);
 }
 

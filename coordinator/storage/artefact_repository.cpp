@@ -9,7 +9,7 @@
 namespace espalier::coordinator {
 namespace {
 
-constexpr const char* kSelect =
+constexpr const char* kSelectArtefacts =
     "SELECT id, tenant_id, job_id, kind, file_name, content_type, size_bytes, sha256, create_us FROM artefacts ";
 
 }  // namespace
@@ -50,7 +50,7 @@ void ArtefactRepository::insert(const ArtefactRecord& artefact) {
 Result<ArtefactRecord> ArtefactRepository::find(const std::string& id, const std::string& tenant_id) {
   ArtefactRecord found;
   int kind = 0;
-  sql_ << kSelect << "WHERE id = :id AND tenant_id = :tenant", into(found.id), into(found.tenant_id),
+  sql_ << kSelectArtefacts << "WHERE id = :id AND tenant_id = :tenant", into(found.id), into(found.tenant_id),
       into(found.job_id), into(kind), into(found.file_name), into(found.content_type), into(found.size_bytes),
       into(found.sha256), into(found.create_us), use(id), use(tenant_id);
   if (!sql_.got_data()) return absl::NotFoundError(absl::StrCat("no artefact ", id));
@@ -61,7 +61,7 @@ Result<ArtefactRecord> ArtefactRepository::find(const std::string& id, const std
 std::optional<ArtefactRecord> ArtefactRepository::find_same(const ArtefactRecord& like) {
   ArtefactRecord found;
   int kind = like.kind;
-  sql_ << kSelect
+  sql_ << kSelectArtefacts
        << "WHERE sha256 = :sha AND tenant_id = :tenant AND job_id = :job AND kind = :kind AND file_name = :name",
       into(found.id), into(found.tenant_id), into(found.job_id), into(kind), into(found.file_name),
       into(found.content_type), into(found.size_bytes), into(found.sha256), into(found.create_us), use(like.sha256),

@@ -9,14 +9,14 @@
 namespace espalier::coordinator {
 namespace {
 
-struct Row {
+struct AccessRow {
   const char* method;
   v1::Role role;
   bool workers = false;
 };
 
 // Every rpc of every service that the coordinator serves.
-constexpr Row kRows[] = {
+constexpr AccessRow kRows[] = {
     {"JobService.SubmitJob", v1::ROLE_SUBMIT},
     {"JobService.GetJob", v1::ROLE_READ},
     {"JobService.ListJobs", v1::ROLE_READ},
@@ -77,7 +77,7 @@ using Table = std::unordered_map<const google::protobuf::Descriptor*, Access>;
 
 Table by_request() {
   Table table;
-  for (const Row& row : kRows) {
+  for (const AccessRow& row : kRows) {
     const auto* method =
         google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(absl::StrCat("espalier.v1.", row.method));
     if (method) table[method->input_type()] = {row.role, row.workers, row.method};

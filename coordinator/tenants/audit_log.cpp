@@ -13,7 +13,7 @@ namespace {
 using soci::into;
 using soci::use;
 
-constexpr const char* kSelect =
+constexpr const char* kSelectEntries =
     "SELECT number, time_us, principal, tenant_id, action, target, details_json, sha256 FROM audit ";
 
 // Lengths keep fields apart: no two rows have the same text.
@@ -49,7 +49,7 @@ v1::AuditEntry to_proto(const AuditLog::Row& row) {
 
 void AuditLog::append(const Entry& entry, long long now_us) {
   Row last;
-  soci::statement newest = select(sql_, absl::StrCat(kSelect, "ORDER BY number DESC LIMIT 1"), last);
+  soci::statement newest = select(sql_, absl::StrCat(kSelectEntries, "ORDER BY number DESC LIMIT 1"), last);
   newest.execute(true);
   const Row row{last.number + 1, now_us, entry, ""};
   const std::string sha256 = chained(row, last.sha256);
@@ -62,7 +62,7 @@ void AuditLog::append(const Entry& entry, long long now_us) {
 std::vector<AuditLog::Row> AuditLog::list(const std::string& tenant_id, const PageQuery& page) {
   Row row;
   const char* condition = tenant_id.empty() ? "WHERE :tenant = ''" : "WHERE tenant_id = :tenant";
-  const std::string query = absl::StrCat(kSelect, condition, page_clause(page));
+  const std::string query = absl::StrCat(kSelectEntries, condition, page_clause(page));
   soci::statement statement = (select(sql_, query, row), use(tenant_id));
   statement.execute();
   std::vector<Row> found;
@@ -72,7 +72,7 @@ std::vector<AuditLog::Row> AuditLog::list(const std::string& tenant_id, const Pa
 
 Result<AuditLog::Verified> AuditLog::verify() {
   Row row;
-  soci::statement statement = select(sql_, absl::StrCat(kSelect, "ORDER BY number"), row);
+  soci::statement statement = select(sql_, absl::StrCat(kSelectEntries, "ORDER BY number"), row);
   statement.execute();
   Verified verified{0, ""};
   while (statement.fetch()) {

@@ -12,11 +12,11 @@ namespace {
 using soci::into;
 using soci::use;
 
-constexpr const char* kSelect =
+constexpr const char* kSelectKeys =
     "SELECT number, id, tenant_id, name, role, digest, create_us, expire_us, revoke_us, last_use_us FROM keys ";
 
 // A row as the library reads it.
-struct Row {
+struct KeyRow {
   KeyRecord key;
   int role = 0;
 
@@ -27,7 +27,7 @@ struct Row {
   }
 };
 
-auto select(soci::session& sql, const std::string& query, Row& row) {
+auto select(soci::session& sql, const std::string& query, KeyRow& row) {
   KeyRecord& key = row.key;
   return (sql.prepare << query, into(key.number), into(key.id), into(key.tenant_id), into(key.name), into(row.role),
           into(key.digest), into(key.create_us), into(key.expire_us), into(key.revoke_us), into(key.last_use_us));
@@ -57,15 +57,15 @@ void KeyRepository::insert(const KeyRecord& key) {
 }
 
 Result<KeyRecord> KeyRepository::find(const std::string& id) {
-  Row row;
-  soci::statement statement = (select(sql_, absl::StrCat(kSelect, "WHERE id = :id"), row), use(id));
+  KeyRow row;
+  soci::statement statement = (select(sql_, absl::StrCat(kSelectKeys, "WHERE id = :id"), row), use(id));
   if (!statement.execute(true)) return absl::NotFoundError(absl::StrCat("no key ", id));
   return row.record();
 }
 
 std::vector<KeyRecord> KeyRepository::list(const std::string& tenant_id, const PageQuery& page) {
-  Row row;
-  const std::string query = absl::StrCat(kSelect, "WHERE tenant_id = :tenant", page_clause(page));
+  KeyRow row;
+  const std::string query = absl::StrCat(kSelectKeys, "WHERE tenant_id = :tenant", page_clause(page));
   soci::statement statement = (select(sql_, query, row), use(tenant_id));
   statement.execute();
   std::vector<KeyRecord> found;

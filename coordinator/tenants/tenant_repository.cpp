@@ -12,11 +12,11 @@ namespace {
 using soci::into;
 using soci::use;
 
-constexpr const char* kSelect =
+constexpr const char* kSelectTenants =
     "SELECT number, id, display_name, state, weight, limits_json, post_paid, create_us FROM tenants ";
 
 // A row as the library reads it.
-struct Row {
+struct TenantRow {
   TenantRecord tenant;
   int state = 0;
   int post_paid = 0;
@@ -34,14 +34,14 @@ struct Row {
   }
 };
 
-auto select(soci::session& sql, const std::string& query, Row& row) {
+auto select(soci::session& sql, const std::string& query, TenantRow& row) {
   TenantRecord& tenant = row.tenant;
   return (sql.prepare << query, into(tenant.number), into(tenant.id), into(tenant.display_name), into(row.state),
           into(tenant.weight), into(row.limits), into(row.post_paid), into(tenant.create_us));
 }
 
 Result<std::vector<TenantRecord>> select_all(soci::session& sql, const std::string& query) {
-  Row row;
+  TenantRow row;
   soci::statement statement = select(sql, query, row);
   statement.execute();
   std::vector<TenantRecord> found;
@@ -108,18 +108,18 @@ void TenantRepository::update(const TenantRecord& tenant) {
 }
 
 Result<TenantRecord> TenantRepository::find(const std::string& id) {
-  Row row;
-  soci::statement statement = (select(sql_, absl::StrCat(kSelect, "WHERE id = :id"), row), use(id));
+  TenantRow row;
+  soci::statement statement = (select(sql_, absl::StrCat(kSelectTenants, "WHERE id = :id"), row), use(id));
   if (!statement.execute(true)) return absl::NotFoundError(absl::StrCat("no tenant ", id));
   return row.record();
 }
 
 Result<std::vector<TenantRecord>> TenantRepository::all() {
-  return select_all(sql_, absl::StrCat(kSelect, "ORDER BY number"));
+  return select_all(sql_, absl::StrCat(kSelectTenants, "ORDER BY number"));
 }
 
 Result<std::vector<TenantRecord>> TenantRepository::list(const PageQuery& page) {
-  return select_all(sql_, absl::StrCat(kSelect, "WHERE 1 = 1", page_clause(page)));
+  return select_all(sql_, absl::StrCat(kSelectTenants, "WHERE 1 = 1", page_clause(page)));
 }
 
 }  // namespace espalier::coordinator

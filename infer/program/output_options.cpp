@@ -1,28 +1,30 @@
 #include "infer/program/output_options.h"
 
-#include <CLI/CLI.hpp>
+#include "cli/app.h"
 
 namespace espalier::infer {
 namespace {
 
 // An option whose value is one of the map's keys.
 template <class Value>
-void add_choice(CLI::App& app, const char* flag, std::optional<Value>& value, const std::map<std::string, Value>& names,
+void add_choice(cli::App& app, const char* flag, std::optional<Value>& value, const std::map<std::string, Value>& names,
                 const char* doc) {
-  app.add_option_function<std::string>(
+  std::vector<std::string> allowed;
+  for (const auto& [name, meaning] : names) allowed.push_back(name);
+  app.text(
          flag, [&value, names](const std::string& name) { value = names.at(name); }, doc)
-      ->check(CLI::IsMember(names));
+      .choices(allowed);
 }
 
 }  // namespace
 
-void add_texture_file_options(CLI::App& app, OutputOptions& options) {
-  app.add_option("--preset", options.preset,
-                 "Triangles and texture size: max 1000000/4096, web 100000/2048, game 10000/1024, mobile 5000/512, "
-                 "lowpoly 2000/512 (default: 500000/2048)")
-      ->check(CLI::IsMember({"max", "web", "game", "mobile", "lowpoly"}));
-  app.add_option("--texture-size", options.texture_size,
-                 "Texels per side, a power of two in 64..4096 (default: the preset's)");
+void add_texture_file_options(cli::App& app, OutputOptions& options) {
+  app.option("--preset", options.preset,
+             "Triangles and texture size: max 1000000/4096, web 100000/2048, game 10000/1024, mobile 5000/512, "
+             "lowpoly 2000/512 (default: 500000/2048)")
+      .choices({"max", "web", "game", "mobile", "lowpoly"});
+  app.option("--texture-size", options.texture_size,
+             "Texels per side, a power of two in 64..4096 (default: the preset's)");
   add_choice<mesh::TextureFormat>(
       app, "--texture-format", options.texture_format,
       {{"png", mesh::TextureFormat::kPng}, {"jpeg", mesh::TextureFormat::kJpeg}, {"webp", mesh::TextureFormat::kWebp}},
@@ -35,24 +37,24 @@ void add_texture_file_options(CLI::App& app, OutputOptions& options) {
                                 "How viewers use the texture's alpha: opaque (default), blend, mask or auto");
 }
 
-void add_preview_options(CLI::App& app, PreviewArguments& arguments) {
-  auto* preview = app.add_option("--preview", arguments.file, "Also draw the object, to this .png");
-  preview->check([](const std::string& name) {
+void add_preview_options(cli::App& app, PreviewArguments& arguments) {
+  auto preview = app.option("--preview", arguments.file, "Also draw the object, to this .png");
+  preview.check([](const std::string& name) {
     return std::filesystem::path(name).extension() == ".png" ? std::string() : name + " does not end in .png";
   });
-  app.add_option("--preview-size", arguments.settings.size, "Pixels per side of a view, 64..1024")
-      ->needs(preview)
-      ->capture_default_str();
-  app.add_option("--preview-views", arguments.settings.views, "Views of it side by side, 1..8")
-      ->needs(preview)
-      ->capture_default_str();
+  app.option("--preview-size", arguments.settings.size, "Pixels per side of a view, 64..1024")
+      .needs(preview)
+      .show_default();
+  app.option("--preview-views", arguments.settings.views, "Views of it side by side, 1..8")
+      .needs(preview)
+      .show_default();
 }
 
-void add_texture_sampler_options(CLI::App& app, SamplerOverrides& sampler) {
-  app.add_option("--texture-steps", sampler.steps, "Sampler steps of the texture, 1..50 (default: the base's)");
-  app.add_option("--texture-guidance", sampler.guidance_strength, "Its guidance, 0..15 (default: the base's)");
-  app.add_option("--texture-guidance-rescale", sampler.guidance_rescale, "0..1 (default: the base's)");
-  app.add_option("--texture-rescale-t", sampler.rescale_t, "1..6 (default: the base's)");
+void add_texture_sampler_options(cli::App& app, SamplerOverrides& sampler) {
+  app.option("--texture-steps", sampler.steps, "Sampler steps of the texture, 1..50 (default: the base's)");
+  app.option("--texture-guidance", sampler.guidance_strength, "Its guidance, 0..15 (default: the base's)");
+  app.option("--texture-guidance-rescale", sampler.guidance_rescale, "0..1 (default: the base's)");
+  app.option("--texture-rescale-t", sampler.rescale_t, "1..6 (default: the base's)");
 }
 
 const std::map<std::string, std::string>& shared_option_names() {

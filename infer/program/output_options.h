@@ -9,7 +9,7 @@
 #include "common/status.h"
 #include "infer/request.h"
 
-namespace CLI {
+namespace espalier::cli {
 class App;
 }
 
@@ -17,7 +17,7 @@ class App;
 namespace espalier::infer {
 
 // --texture-size, --texture-format, --alpha-mode and --preset.
-void add_texture_file_options(CLI::App& app, OutputOptions& options);
+void add_texture_file_options(cli::App& app, OutputOptions& options);
 
 // What --preview, --preview-size and --preview-views say.
 struct PreviewArguments {
@@ -26,10 +26,10 @@ struct PreviewArguments {
 
   std::optional<PreviewSettings> wanted() const { return file.empty() ? std::nullopt : std::optional(settings); }
 };
-void add_preview_options(CLI::App& app, PreviewArguments& arguments);
+void add_preview_options(cli::App& app, PreviewArguments& arguments);
 
 // --texture-steps and the other settings of the texture's sampler.
-void add_texture_sampler_options(CLI::App& app, SamplerOverrides& sampler);
+void add_texture_sampler_options(cli::App& app, SamplerOverrides& sampler);
 
 // Field paths of a request -> options, for the fields that these options set.
 const std::map<std::string, std::string>& shared_option_names();

@@ -1,9 +1,9 @@
 #include "infer/program/program.h"
 
-#include <CLI/CLI.hpp>
 #include <iostream>
 
-#include "common/events.h"
+#include "cli/app.h"
+#include "common/exit_codes.h"
 #include "common/log.h"
 #include "infer/program/one_shot.h"
 #include "infer/program/output_options.h"
@@ -13,95 +13,92 @@
 namespace espalier::infer {
 namespace {
 
-void add_engine_options(CLI::App& app, EngineOptions& engine) {
+void add_engine_options(cli::App& app, EngineOptions& engine) {
   engine.base = "models/nano";
-  app.add_option("--base", engine.base, "Folder of the base model")->capture_default_str();
-  app.add_option("--device", engine.device, "cpu, or cuda where there is one")->capture_default_str();
-  app.add_option("--matting", engine.matting_model, "TorchScript file that finds the foreground of opaque images");
-  app.add_flag("--bf16", engine.bfloat16, "Run the denoisers in bfloat16");
-  app.add_option("--memory", engine.memory, "resident: keep all networks; low: one at a time; auto: by their size")
-      ->check(CLI::IsMember({"auto", "resident", "low"}))
-      ->capture_default_str();
+  app.option("--base", engine.base, "Folder of the base model").show_default();
+  app.option("--device", engine.device, "cpu, or cuda where there is one").show_default();
+  app.option("--matting", engine.matting_model, "TorchScript file that finds the foreground of opaque images");
+  app.flag("--bf16", engine.bfloat16, "Run the denoisers in bfloat16");
+  app.option("--memory", engine.memory, "resident: keep all networks; low: one at a time; auto: by their size")
+      .choices({"auto", "resident", "low"})
+      .show_default();
 }
 
-void add_shape_options(CLI::App& app, OneShotOptions& options) {
+void add_shape_options(cli::App& app, OneShotOptions& options) {
   GenerateRequest& request = options.request;
   SamplerOverrides& sampler = request.shape;
-  app.add_option("--pipeline", request.pipeline,
-                 "512, 1024, 1024_cascade or 1536_cascade (default: by the resolution)");
-  app.add_option("--stop-after", options.stop_after, "Last stage (default: as far as the base goes)")
-      ->check(CLI::IsMember({"sparse_structure", "geometry", "texture"}));
-  app.add_option("--low-resolution-adapter", options.low_resolution_adapters,
-                 "Geometry adapter for the first pass of a cascade: FILE or FILE:SCALE; may be repeated")
-      ->allow_extra_args(false);
-  app.add_option("--shape-steps", sampler.steps, "Sampler steps of the shape, 1..50 (default: the base's)");
-  app.add_option("--shape-guidance", sampler.guidance_strength, "Its guidance, 0..15 (default: the base's)");
-  app.add_option("--shape-guidance-rescale", sampler.guidance_rescale, "0..1 (default: the base's)");
-  app.add_option("--shape-rescale-t", sampler.rescale_t, "1..6 (default: the base's)");
-  app.add_option("--max-num-tokens", request.max_num_tokens, "Above this a cascade lowers its resolution, 16..1048576")
-      ->capture_default_str();
-  app.add_option("--decimation-target", request.decimation_target,
-                 "Triangles at most, 1000..16777216 (default: the preset's)");
-  app.add_flag("!--no-fill-holes", request.fill_holes, "Leave small holes of the shape open");
-  app.add_flag_callback(
+  app.option("--pipeline", request.pipeline, "512, 1024, 1024_cascade or 1536_cascade (default: by the resolution)");
+  app.option("--stop-after", options.stop_after, "Last stage (default: as far as the base goes)")
+      .choices({"sparse_structure", "geometry", "texture"});
+  app.option("--low-resolution-adapter", options.low_resolution_adapters,
+             "Geometry adapter for the first pass of a cascade: FILE or FILE:SCALE; may be repeated")
+      .one_at_a_time();
+  app.option("--shape-steps", sampler.steps, "Sampler steps of the shape, 1..50 (default: the base's)");
+  app.option("--shape-guidance", sampler.guidance_strength, "Its guidance, 0..15 (default: the base's)");
+  app.option("--shape-guidance-rescale", sampler.guidance_rescale, "0..1 (default: the base's)");
+  app.option("--shape-rescale-t", sampler.rescale_t, "1..6 (default: the base's)");
+  app.option("--max-num-tokens", request.max_num_tokens, "Above this a cascade lowers its resolution, 16..1048576")
+      .show_default();
+  app.option("--decimation-target", request.decimation_target,
+             "Triangles at most, 1000..16777216 (default: the preset's)");
+  app.flag("!--no-fill-holes", request.fill_holes, "Leave small holes of the shape open");
+  app.flag(
       "--no-remesh", [&request] { request.remesh = false; },
       "Keep the decoded surface, instead of a closed one made anew around it");
-  app.add_option("--remesh-band", request.remesh_band, "By how many voxels, 0.5..4")->capture_default_str();
-  app.add_option("--remesh-project", request.remesh_project, "How far its vertices go back to the shape, 0..1")
-      ->capture_default_str();
+  app.option("--remesh-band", request.remesh_band, "By how many voxels, 0.5..4").show_default();
+  app.option("--remesh-project", request.remesh_project, "How far its vertices go back to the shape, 0..1")
+      .show_default();
 }
 
-void add_texture_options(CLI::App& app, GenerateRequest& request) {
+void add_texture_options(cli::App& app, GenerateRequest& request) {
   add_texture_sampler_options(app, request.texture);
   add_texture_file_options(app, request);
-  app.add_flag("--geometry-only", request.geometry_only, "No texture in the files");
+  app.flag("--geometry-only", request.geometry_only, "No texture in the files");
 }
 
-void add_one_shot_options(CLI::App& app, OneShotOptions& options) {
+void add_one_shot_options(cli::App& app, OneShotOptions& options) {
   GenerateRequest& request = options.request;
   SamplerOverrides& sampler = request.sparse_structure;
   add_engine_options(app, options.engine);
-  app.add_option("--image", options.image, "PNG, JPEG or WebP, best with a transparent background");
-  app.add_option(
-         "-o,--output", options.outputs,
-         "File to write, by its extension: .glb, .obj, .ply, .stl; .vxz, .npz: the O-Voxel grid; may be repeated")
-      ->allow_extra_args(false);
-  app.add_option("--occupancy", options.occupancy, "Also write the occupied voxels as .npz");
-  app.add_option("--adapter", options.adapters, "FILE or FILE:SCALE (0..2); may be repeated")->allow_extra_args(false);
-  app.add_option("--background", options.background, "For images without transparency")
-      ->check(CLI::IsMember({"auto", "model", "keyer", "none"}))
-      ->capture_default_str();
-  app.add_option("--seed", request.seed, "0..2147483647 (default: random)");
-  app.add_option("--resolution", request.resolution, "512, 1024 or 1536 (default: the base's smallest)");
-  app.add_option("--samples", request.samples, "Objects to generate, 1..8")->capture_default_str();
-  app.add_option("--steps", sampler.steps, "Sampler steps, 1..50 (default: the base's)");
-  app.add_option("--guidance", sampler.guidance_strength, "Guidance strength, 0..15 (default: the base's)");
-  app.add_option("--guidance-rescale", sampler.guidance_rescale, "0..1 (default: the base's)");
-  app.add_option("--rescale-t", sampler.rescale_t, "1..6 (default: the base's)");
-  app.add_flag("--pooled", request.pooled_structure, "Halve the voxel grid at resolution 512, without a shape");
+  app.option("--image", options.image, "PNG, JPEG or WebP, best with a transparent background");
+  app.option("-o,--output", options.outputs,
+             "File to write, by its extension: .glb, .obj, .ply, .stl; .vxz, .npz: the O-Voxel grid; may be repeated")
+      .one_at_a_time();
+  app.option("--occupancy", options.occupancy, "Also write the occupied voxels as .npz");
+  app.option("--adapter", options.adapters, "FILE or FILE:SCALE (0..2); may be repeated").one_at_a_time();
+  app.option("--background", options.background, "For images without transparency")
+      .choices({"auto", "model", "keyer", "none"})
+      .show_default();
+  app.option("--seed", request.seed, "0..2147483647 (default: random)");
+  app.option("--resolution", request.resolution, "512, 1024 or 1536 (default: the base's smallest)");
+  app.option("--samples", request.samples, "Objects to generate, 1..8").show_default();
+  app.option("--steps", sampler.steps, "Sampler steps, 1..50 (default: the base's)");
+  app.option("--guidance", sampler.guidance_strength, "Guidance strength, 0..15 (default: the base's)");
+  app.option("--guidance-rescale", sampler.guidance_rescale, "0..1 (default: the base's)");
+  app.option("--rescale-t", sampler.rescale_t, "1..6 (default: the base's)");
+  app.flag("--pooled", request.pooled_structure, "Halve the voxel grid at resolution 512, without a shape");
   add_shape_options(app, options);
   add_texture_options(app, request);
   add_preview_options(app, options.preview);
 }
 
-CLI::App* add_retexture(CLI::App& app, RetextureOptions& options) {
-  CLI::App* verb = app.add_subcommand("retexture", "Give a mesh a texture that fits an image");
+cli::App& add_retexture(cli::App& app, RetextureOptions& options) {
+  cli::App& verb = app.verb("retexture", "Give a mesh a texture that fits an image");
   RetextureRequest& request = options.request;
-  add_engine_options(*verb, options.engine);
-  verb->add_option("--mesh", options.mesh, "File with the mesh: .glb, .gltf, .obj, .ply, .stl or .fbx")->required();
-  verb->add_option("--image", options.image, "PNG, JPEG or WebP, best with a transparent background")->required();
-  verb->add_option("-o,--output", options.output, "The .glb to write")->required();
-  verb->add_option("--adapter", options.adapters, "FILE or FILE:SCALE (0..2) of texture; may be repeated")
-      ->allow_extra_args(false);
-  verb->add_option("--background", options.background, "For images without transparency")
-      ->check(CLI::IsMember({"auto", "model", "keyer", "none"}))
-      ->capture_default_str();
-  verb->add_option("--seed", request.seed, "0..2147483647 (default: random)");
-  verb->add_option("--resolution", request.resolution, "512, 1024 or 1536 (default: the base's smallest)");
-  verb->add_flag("--keep-uvs", request.keep_uvs, "Keep the mesh's own texture coordinates");
-  add_texture_sampler_options(*verb, request.texture);
-  add_texture_file_options(*verb, request);
-  add_preview_options(*verb, options.preview);
+  add_engine_options(verb, options.engine);
+  verb.option("--mesh", options.mesh, "File with the mesh: .glb, .gltf, .obj, .ply, .stl or .fbx").required();
+  verb.option("--image", options.image, "PNG, JPEG or WebP, best with a transparent background").required();
+  verb.option("-o,--output", options.output, "The .glb to write").required();
+  verb.option("--adapter", options.adapters, "FILE or FILE:SCALE (0..2) of texture; may be repeated").one_at_a_time();
+  verb.option("--background", options.background, "For images without transparency")
+      .choices({"auto", "model", "keyer", "none"})
+      .show_default();
+  verb.option("--seed", request.seed, "0..2147483647 (default: random)");
+  verb.option("--resolution", request.resolution, "512, 1024 or 1536 (default: the base's smallest)");
+  verb.flag("--keep-uvs", request.keep_uvs, "Keep the mesh's own texture coordinates");
+  add_texture_sampler_options(verb, request.texture);
+  add_texture_file_options(verb, request);
+  add_preview_options(verb, options.preview);
   return verb;
 }
 
@@ -111,46 +108,32 @@ struct ServeArguments {
   std::vector<std::pair<std::string, std::string>> overrides;
   bool print_config = false;
 
-  void option(CLI::App& app, const char* flag, const char* key, const char* doc) {
+  void option(cli::App& app, const char* flag, const char* key, const char* doc) {
     const auto store = [this, key](const std::string& value) { overrides.emplace_back(key, value); };
-    app.add_option_function<std::string>(flag, store, doc);
+    app.text(flag, store, doc);
   }
-  void flag(CLI::App& app, const char* name, const char* key, const char* doc) {
-    app.add_flag_callback(
+  void flag(cli::App& app, const char* name, const char* key, const char* doc) {
+    app.flag(
         name, [this, key] { overrides.emplace_back(key, "true"); }, doc);
   }
 };
 
-CLI::App* add_serve(CLI::App& app, ServeArguments& arguments) {
-  CLI::App* serve = app.add_subcommand("serve", "Run the gRPC inference service");
-  serve->add_option("--config", arguments.file, "YAML file; configs/infer.yaml documents the settings");
-  serve->add_flag("--print-config", arguments.print_config, "Print the settings in force and end");
-  arguments.option(*serve, "--listen", "listen", "HOST:PORT");
-  arguments.flag(*serve, "--allow-plaintext-remote", "allow_plaintext_remote",
+cli::App& add_serve(cli::App& app, ServeArguments& arguments) {
+  cli::App& serve = app.verb("serve", "Run the gRPC inference service");
+  serve.option("--config", arguments.file, "YAML file; configs/infer.yaml documents the settings");
+  serve.flag("--print-config", arguments.print_config, "Print the settings in force and end");
+  arguments.option(serve, "--listen", "listen", "HOST:PORT");
+  arguments.flag(serve, "--allow-plaintext-remote", "allow_plaintext_remote",
                  "Accept an address that is not loopback, without encryption");
-  arguments.option(*serve, "--base", "base", "Folder of the base model");
-  arguments.option(*serve, "--device", "device", "cpu, or cuda where there is one");
-  arguments.option(*serve, "--matting", "matting", "TorchScript file that finds the foreground of opaque images");
-  arguments.flag(*serve, "--bf16", "bfloat16", "Run the denoisers in bfloat16");
-  arguments.option(*serve, "--memory", "memory", "resident, low, or auto by the networks' size");
-  arguments.option(*serve, "--coordinator", "coordinator", "HOST:PORT that knows the keys and keeps the adapters");
-  arguments.option(*serve, "--states", "states.folder", "Folder that keeps states of generated objects");
-  arguments.option(*serve, "--max-waiting", "max_waiting", "Requests that may wait for the running one");
+  arguments.option(serve, "--base", "base", "Folder of the base model");
+  arguments.option(serve, "--device", "device", "cpu, or cuda where there is one");
+  arguments.option(serve, "--matting", "matting", "TorchScript file that finds the foreground of opaque images");
+  arguments.flag(serve, "--bf16", "bfloat16", "Run the denoisers in bfloat16");
+  arguments.option(serve, "--memory", "memory", "resident, low, or auto by the networks' size");
+  arguments.option(serve, "--coordinator", "coordinator", "HOST:PORT that knows the keys and keeps the adapters");
+  arguments.option(serve, "--states", "states.folder", "Folder that keeps states of generated objects");
+  arguments.option(serve, "--max-waiting", "max_waiting", "Requests that may wait for the running one");
   return serve;
-}
-
-int exit_code(const Status& status) {
-  switch (status.code()) {
-    case absl::StatusCode::kOk:
-      return kExitOk;
-    case absl::StatusCode::kInvalidArgument:
-    case absl::StatusCode::kNotFound:
-    case absl::StatusCode::kFailedPrecondition:
-    case absl::StatusCode::kResourceExhausted:
-      return kExitInvalid;
-    default:
-      return kExitFailed;
-  }
 }
 
 Status run_serve(const ServeArguments& arguments) {
@@ -171,23 +154,19 @@ Status missing(const char* option) { return absl::InvalidArgumentError(std::stri
 }  // namespace
 
 int run_program(int argc, char** argv) {
-  CLI::App app("Image to 3D on a base model, with adapters.");
+  cli::App app("espalier-infer", "Image to 3D on a base model, with adapters.");
   OneShotOptions one_shot;
   ServeArguments serving;
   add_one_shot_options(app, one_shot);
   RetextureOptions retexture;
-  const CLI::App* serve_command = add_serve(app, serving);
-  const CLI::App* retexture_command = add_retexture(app, retexture);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kExitOk : kExitInvalid;
-  }
+  const cli::App& serve_command = add_serve(app, serving);
+  const cli::App& retexture_command = add_retexture(app, retexture);
+  if (const auto done = app.parse(argc, argv)) return *done;
   configure_log("infer", LogLevel::kInfo, LogFormat::kText);
   Status status;
-  if (serve_command->parsed()) {
+  if (serve_command.chosen()) {
     status = run_serve(serving);
-  } else if (retexture_command->parsed()) {
+  } else if (retexture_command.chosen()) {
     status = run_retexture_command(std::move(retexture));
   } else if (one_shot.image.empty() || one_shot.outputs.empty()) {
     status = missing(one_shot.image.empty() ? "--image" : "--output");

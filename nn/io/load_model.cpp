@@ -13,10 +13,10 @@
 namespace espalier::nn {
 namespace {
 
-constexpr uint64_t kLargestJson = 4u << 20;
+constexpr uint64_t kLargestConfig = 4u << 20;
 
 Result<nlohmann::json> read_model_json(const std::filesystem::path& path) {
-  ESP_ASSIGN(const std::string text, read_file(path, kLargestJson));
+  ESP_ASSIGN(const std::string text, read_file(path, kLargestConfig));
   auto value = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!value.is_object()) return absl::InvalidArgumentError(path.string() + ": not a JSON object");
   return value;

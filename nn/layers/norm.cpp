@@ -7,7 +7,7 @@
 namespace espalier::nn {
 namespace {
 
-constexpr double kSmallestSquare = 1e-24;  // (1e-12)^2: the bound is on the length, the sum holds its square
+constexpr double kSmallestSum = 1e-24;  // (1e-12)^2: the bound is on the length, the sum holds its square
 
 }  // namespace
 
@@ -20,7 +20,7 @@ at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::T
 
 at::Tensor head_rms_norm(const at::Tensor& x, const at::Tensor& gamma) {
   const at::Tensor wide = x.to(gamma.scalar_type());
-  const at::Tensor inverse = wide.square().sum(-1, /*keepdim=*/true).clamp_min(kSmallestSquare).rsqrt();
+  const at::Tensor inverse = wide.square().sum(-1, /*keepdim=*/true).clamp_min(kSmallestSum).rsqrt();
   const at::Tensor scale = gamma * std::sqrt(static_cast<double>(x.size(-1)));
   return (wide * inverse * scale).to(x.scalar_type());
 }

@@ -19,7 +19,7 @@
 namespace espalier::nn {
 namespace {
 
-constexpr int64_t kMostChannels = 1 << 16;
+constexpr int64_t kMostDinoChannels = 1 << 16;
 constexpr size_t kMostCachedSizes = 8;
 
 // The rotation of patch tokens, with the identity for the tokens before them. Both [prefix + P, 1, d/2] fp32.
@@ -118,10 +118,10 @@ Result<DinoV3Config> DinoV3Config::parse(const nlohmann::json& object) {
   JsonArgs args(object, "DINOv3 config.json");
   args.integer("patch_size", config.patch_size, 1, 256);
   args.integer("num_channels", config.num_channels, 3, 3);
-  args.integer("hidden_size", config.hidden_size, 4, kMostChannels, true);
-  args.integer("intermediate_size", config.intermediate_size, 1, kMostChannels, true);
+  args.integer("hidden_size", config.hidden_size, 4, kMostDinoChannels, true);
+  args.integer("intermediate_size", config.intermediate_size, 1, kMostDinoChannels, true);
   args.integer("num_hidden_layers", config.num_hidden_layers, 1, 1024, true);
-  args.integer("num_attention_heads", config.num_attention_heads, 1, kMostChannels, true);
+  args.integer("num_attention_heads", config.num_attention_heads, 1, kMostDinoChannels, true);
   args.integer("num_register_tokens", config.num_register_tokens, 0, 256);
   args.number("layer_norm_eps", config.layer_norm_eps, 0, 1);
   args.number("rope_theta", config.rope_theta, 1e-3, 1e9);

@@ -9,7 +9,7 @@
 namespace espalier::nn {
 namespace {
 
-constexpr int64_t kMostChannels = 1 << 16;
+constexpr int64_t kMostFlowChannels = 1 << 16;
 constexpr int64_t kMostBlocks = 1024;
 constexpr int64_t kHeadChannels = 64;  // the reference's default width of a head
 
@@ -27,8 +27,8 @@ void read_rope_frequencies(JsonArgs& args, const nlohmann::json& object, FlowCon
 
 void read_heads(JsonArgs& args, FlowConfig& config) {
   int64_t head_channels = kHeadChannels;
-  args.integer("num_heads", config.num_heads, 1, kMostChannels);
-  args.integer("num_head_channels", head_channels, 1, kMostChannels);
+  args.integer("num_heads", config.num_heads, 1, kMostFlowChannels);
+  args.integer("num_head_channels", head_channels, 1, kMostFlowChannels);
   if (config.num_heads == 0) config.num_heads = std::max<int64_t>(config.model_channels / head_channels, 1);
   if (config.model_channels % config.num_heads != 0 || config.head_dim() % 2 != 0) {
     args.fault("num_heads", "must divide model_channels into heads of even width");
@@ -41,10 +41,10 @@ Result<FlowConfig> FlowConfig::parse(const nlohmann::json& object) {
   FlowConfig config;
   JsonArgs args(object, "flow model arguments");
   args.integer("resolution", config.resolution, 1, 1024, true);
-  args.integer("in_channels", config.in_channels, 1, kMostChannels, true);
-  args.integer("model_channels", config.model_channels, 1, kMostChannels, true);
-  args.integer("cond_channels", config.cond_channels, 1, kMostChannels, true);
-  args.integer("out_channels", config.out_channels, 1, kMostChannels, true);
+  args.integer("in_channels", config.in_channels, 1, kMostFlowChannels, true);
+  args.integer("model_channels", config.model_channels, 1, kMostFlowChannels, true);
+  args.integer("cond_channels", config.cond_channels, 1, kMostFlowChannels, true);
+  args.integer("out_channels", config.out_channels, 1, kMostFlowChannels, true);
   args.integer("num_blocks", config.num_blocks, 1, kMostBlocks, true);
   read_heads(args, config);
   args.number("mlp_ratio", config.mlp_ratio, 0.01, 64);

@@ -13,7 +13,7 @@
 namespace espalier::nn {
 namespace {
 
-constexpr int64_t kTimeChannels = 256;
+constexpr int64_t kTimestepChannels = 256;
 constexpr double kTimeStd = 0.02;
 
 std::string block_prefix(int64_t index) { return absl::StrCat("blocks.", index, "."); }
@@ -50,7 +50,7 @@ std::vector<ParameterSpec> FlowTorso::parameter_specs(const FlowConfig& config) 
     specs.push_back({name + ".weight", {out, in}, at::kFloat});
     specs.push_back({name + ".bias", {out}, at::kFloat});
   };
-  linear("t_embedder.mlp.0", c, kTimeChannels);
+  linear("t_embedder.mlp.0", c, kTimestepChannels);
   linear("t_embedder.mlp.2", c, c);
   if (config.share_mod) linear("adaLN_modulation.1", 6 * c, c);
   linear("input_layer", c, config.in_channels);

@@ -9,8 +9,8 @@
 namespace espalier::nn {
 namespace {
 
-constexpr int64_t kMostChannels = 1 << 14;
-constexpr int64_t kMostBlocks = 256;
+constexpr int64_t kMostScVaeChannels = 1 << 14;
+constexpr int64_t kMostScVaeBlocks = 256;
 constexpr size_t kMostLevels = 12;
 constexpr int64_t kDualGridInputs = 6, kDualGridOutputs = 7;
 
@@ -72,10 +72,10 @@ Result<ScVaeConfig> ScVaeConfig::parse(const nlohmann::json& object) {
   JsonArgs args(object, "sparse VAE arguments");
   const bool decoder = args.has("up_block_type");
   config.io_channels = decoder ? kDualGridOutputs : kDualGridInputs;
-  args.integer(decoder ? "out_channels" : "in_channels", config.io_channels, 1, kMostChannels);
-  args.integer("latent_channels", config.latent_channels, 1, kMostChannels, true);
-  args.integers("model_channels", config.model_channels, 1, kMostChannels, kMostLevels);
-  args.integers("num_blocks", config.num_blocks, 0, kMostBlocks, kMostLevels);
+  args.integer(decoder ? "out_channels" : "in_channels", config.io_channels, 1, kMostScVaeChannels);
+  args.integer("latent_channels", config.latent_channels, 1, kMostScVaeChannels, true);
+  args.integers("model_channels", config.model_channels, 1, kMostScVaeChannels, kMostLevels);
+  args.integers("num_blocks", config.num_blocks, 0, kMostScVaeBlocks, kMostLevels);
   const size_t levels = config.model_channels.size();
   if (config.num_blocks.size() != levels) args.fault("num_blocks", absl::StrCat("must have ", levels, " entries"));
   parse_block_types(args, levels);

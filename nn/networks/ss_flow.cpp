@@ -8,7 +8,7 @@
 namespace espalier::nn {
 namespace {
 
-constexpr const char* kNetwork = "sparse-structure flow";
+constexpr const char* kSsFlowNetwork = "sparse-structure flow";
 
 void prepare_grid(FlowTorso& torso) {
   const auto& config = torso.config;
@@ -32,7 +32,7 @@ std::vector<ParameterSpec> SparseStructureFlow::parameter_specs(const FlowConfig
 
 Result<std::unique_ptr<SparseStructureFlow>> SparseStructureFlow::create(const FlowConfig& config,
                                                                          const TensorMap& tensors) {
-  ESP_ASSIGN(auto torso, FlowTorso::create(config, tensors, kNetwork));
+  ESP_ASSIGN(auto torso, FlowTorso::create(config, tensors, kSsFlowNetwork));
   prepare_grid(*torso);
   return std::unique_ptr<SparseStructureFlow>(new SparseStructureFlow(std::move(torso)));
 }

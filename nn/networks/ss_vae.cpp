@@ -14,11 +14,11 @@
 namespace espalier::nn {
 namespace {
 
-constexpr int64_t kMostChannels = 1 << 14;
+constexpr int64_t kMostVaeChannels = 1 << 14;
 constexpr int64_t kOutputGroups = 32;
 constexpr auto kLast = at::MemoryFormat::ChannelsLast3d;
 
-struct Conv {
+struct DenseConv {
   at::Tensor weight, bias;
 
   at::Tensor forward(const at::Tensor& x, int64_t stride, int64_t padding) const {
@@ -26,39 +26,40 @@ struct Conv {
   }
 };
 
-struct Norm {
+struct DenseNorm {
   at::Tensor weight, bias;
 
   at::Tensor forward(const at::Tensor& x) const { return channel_layer_norm(x, weight, bias); }
 };
 
 // What a position in `blocks` is.
-enum class Kind { kResidual, kDown, kUp };
+enum class LayerKind { kResidual, kDown, kUp };
 
-struct Stage {
+struct DenseStage {
   std::string prefix;
-  Kind kind;
+  LayerKind kind;
   int64_t in, out;
 };
 
 // The network as a table, in the order it runs.
 struct Plan {
-  std::vector<Stage> stages;
+  std::vector<DenseStage> stages;
   int64_t input_in, input_out, output_in, output_out;
 };
 
 void add_middle(const SsVaeConfig& config, int64_t channels, Plan& plan) {
   for (int64_t i = 0; i < config.num_res_blocks_middle; ++i) {
-    plan.stages.push_back({absl::StrCat("middle_block.", i, "."), Kind::kResidual, channels, channels});
+    plan.stages.push_back({absl::StrCat("middle_block.", i, "."), LayerKind::kResidual, channels, channels});
   }
 }
 
-void add_levels(const SsVaeConfig& config, Kind resample, Plan& plan) {
+void add_levels(const SsVaeConfig& config, LayerKind resample, Plan& plan) {
   int index = 0;
   const auto& channels = config.channels;
   for (size_t level = 0; level < channels.size(); ++level) {
     for (int64_t i = 0; i < config.num_res_blocks; ++i) {
-      plan.stages.push_back({absl::StrCat("blocks.", index++, "."), Kind::kResidual, channels[level], channels[level]});
+      plan.stages.push_back(
+          {absl::StrCat("blocks.", index++, "."), LayerKind::kResidual, channels[level], channels[level]});
     }
     if (level + 1 < channels.size()) {
       plan.stages.push_back({absl::StrCat("blocks.", index++, "."), resample, channels[level], channels[level + 1]});
@@ -68,7 +69,7 @@ void add_levels(const SsVaeConfig& config, Kind resample, Plan& plan) {
 
 Plan encoder_plan(const SsVaeConfig& config) {
   Plan plan{{}, config.io_channels, config.channels.front(), config.channels.back(), 2 * config.latent_channels};
-  add_levels(config, Kind::kDown, plan);
+  add_levels(config, LayerKind::kDown, plan);
   add_middle(config, config.channels.back(), plan);
   return plan;
 }
@@ -76,7 +77,7 @@ Plan encoder_plan(const SsVaeConfig& config) {
 Plan decoder_plan(const SsVaeConfig& config) {
   Plan plan{{}, config.latent_channels, config.channels.front(), config.channels.back(), config.io_channels};
   add_middle(config, config.channels.front(), plan);
-  add_levels(config, Kind::kUp, plan);
+  add_levels(config, LayerKind::kUp, plan);
   return plan;
 }
 
@@ -92,12 +93,12 @@ std::vector<ParameterSpec> plan_specs(const Plan& plan, at::ScalarType dtype) {
   };
   conv("input_layer", plan.input_out, plan.input_in, 3, at::kFloat);
   for (const auto& stage : plan.stages) {
-    if (stage.kind == Kind::kResidual) {
+    if (stage.kind == LayerKind::kResidual) {
       norm(stage.prefix + "norm1", stage.in);
       norm(stage.prefix + "norm2", stage.out);
       conv(stage.prefix + "conv1", stage.out, stage.in, 3, dtype);
       conv(stage.prefix + "conv2", stage.out, stage.out, 3, dtype);
-    } else if (stage.kind == Kind::kDown) {
+    } else if (stage.kind == LayerKind::kDown) {
       conv(stage.prefix + "conv", stage.out, stage.in, 2, dtype);
     } else {
       conv(stage.prefix + "conv", 8 * stage.out, stage.in, 3, dtype);
@@ -127,14 +128,14 @@ TensorMap init_plan(const Plan& plan, at::Generator generator) {
   return parameters;
 }
 
-struct Layer {
-  Kind kind;
-  Norm norm1, norm2;
-  Conv conv1, conv2;  // a resampling layer has conv1 only
+struct DenseLayer {
+  LayerKind kind;
+  DenseNorm norm1, norm2;
+  DenseConv conv1, conv2;  // a resampling layer has conv1 only
 
   at::Tensor forward(const at::Tensor& x) const {
-    if (kind == Kind::kDown) return conv1.forward(x, 2, 0);
-    if (kind == Kind::kUp) return pixel_shuffle_3d(conv1.forward(x, 1, 1));
+    if (kind == LayerKind::kDown) return conv1.forward(x, 2, 0);
+    if (kind == LayerKind::kUp) return pixel_shuffle_3d(conv1.forward(x, 1, 1));
     const at::Tensor h = conv1.forward(at::silu(norm1.forward(x)), 1, 1);
     return conv2.forward(at::silu(norm2.forward(h)), 1, 1) + x;
   }
@@ -146,11 +147,11 @@ class DenseNetwork {
   DenseNetwork(const SsVaeConfig& vae_config, const Plan& plan, TensorMap tensors)
       : config(vae_config), parameters(std::move(tensors)) {
     const auto get = [&](const std::string& name) { return parameters.at(name); };
-    const auto conv = [&](const std::string& name) { return Conv{get(name + ".weight"), get(name + ".bias")}; };
-    const auto norm = [&](const std::string& name) { return Norm{get(name + ".weight"), get(name + ".bias")}; };
+    const auto conv = [&](const std::string& name) { return DenseConv{get(name + ".weight"), get(name + ".bias")}; };
+    const auto norm = [&](const std::string& name) { return DenseNorm{get(name + ".weight"), get(name + ".bias")}; };
     input_ = conv("input_layer");
     for (const auto& stage : plan.stages) {
-      if (stage.kind == Kind::kResidual) {
+      if (stage.kind == LayerKind::kResidual) {
         layers_.push_back({stage.kind, norm(stage.prefix + "norm1"), norm(stage.prefix + "norm2"),
                            conv(stage.prefix + "conv1"), conv(stage.prefix + "conv2")});
       } else {
@@ -176,9 +177,9 @@ class DenseNetwork {
   const TensorMap parameters;
 
  private:
-  Conv input_, output_;
-  Norm output_norm_;
-  std::vector<Layer> layers_;
+  DenseConv input_, output_;
+  DenseNorm output_norm_;
+  std::vector<DenseLayer> layers_;
 };
 
 }  // namespace
@@ -186,11 +187,12 @@ class DenseNetwork {
 Result<SsVaeConfig> SsVaeConfig::parse(const nlohmann::json& object) {
   SsVaeConfig config;
   JsonArgs args(object, "sparse-structure VAE arguments");
-  args.integer(args.has("out_channels") ? "out_channels" : "in_channels", config.io_channels, 1, kMostChannels, true);
-  args.integer("latent_channels", config.latent_channels, 1, kMostChannels, true);
+  args.integer(args.has("out_channels") ? "out_channels" : "in_channels", config.io_channels, 1, kMostVaeChannels,
+               true);
+  args.integer("latent_channels", config.latent_channels, 1, kMostVaeChannels, true);
   args.integer("num_res_blocks", config.num_res_blocks, 0, 64, true);
   args.integer("num_res_blocks_middle", config.num_res_blocks_middle, 0, 64);
-  args.integers("channels", config.channels, 1, kMostChannels, 8);
+  args.integers("channels", config.channels, 1, kMostVaeChannels, 8);
   std::string norm = "layer";
   bool use_fp16 = false;
   args.text("norm_type", norm, {"layer", "group"});

@@ -6,7 +6,7 @@ namespace espalier::nn {
 namespace {
 
 constexpr int64_t kSide = kSparseCoordLimit;
-constexpr int64_t kSlots = 8;
+constexpr int64_t kChildren = 8;
 
 at::Tensor slots_of(const at::Tensor& coords) {  // [T, 4] int64 -> [T]
   const at::Tensor bits = coords.bitwise_and(1);
@@ -40,9 +40,9 @@ ParentMap parent_map(const SparseTensor& x) {
 
 SparseTensor space_to_channel(const at::Tensor& feats, const ParentMap& map) {
   const int64_t parents = map.coords.size(0), channels = feats.size(1);
-  const at::Tensor empty = torch::zeros({parents * kSlots, channels}, feats.options());
-  const at::Tensor filled = empty.index_copy(0, map.parent * kSlots + map.slot, feats);
-  return {filled.view({parents, kSlots * channels}), map.coords, map.offsets};
+  const at::Tensor empty = torch::zeros({parents * kChildren, channels}, feats.options());
+  const at::Tensor filled = empty.index_copy(0, map.parent * kChildren + map.slot, feats);
+  return {filled.view({parents, kChildren * channels}), map.coords, map.offsets};
 }
 
 SparseTensor mean_pool(const at::Tensor& feats, const ParentMap& map) {
@@ -53,7 +53,7 @@ SparseTensor mean_pool(const at::Tensor& feats, const ParentMap& map) {
 }
 
 ChildMap child_map(const SparseTensor& x, const at::Tensor& subdivision) {
-  TORCH_CHECK(subdivision.dim() == 2 && subdivision.size(0) == x.coords.size(0) && subdivision.size(1) == kSlots,
+  TORCH_CHECK(subdivision.dim() == 2 && subdivision.size(0) == x.coords.size(0) && subdivision.size(1) == kChildren,
               "subdivision must be [", x.coords.size(0), ", 8], got ", subdivision.sizes());
   const at::Tensor index = at::nonzero(subdivision);  // row by row, so slots ascend within a parent
   ChildMap map;
@@ -69,9 +69,9 @@ ChildMap child_map(const SparseTensor& x, const at::Tensor& subdivision) {
 }
 
 SparseTensor channel_to_space(const at::Tensor& feats, const ChildMap& map) {
-  TORCH_CHECK(feats.size(1) % kSlots == 0, "channels must be a multiple of 8, got ", feats.sizes());
-  const at::Tensor cells = feats.reshape({feats.size(0) * kSlots, feats.size(1) / kSlots});
-  return {cells.index_select(0, map.parent * kSlots + map.slot), map.coords, map.offsets};
+  TORCH_CHECK(feats.size(1) % kChildren == 0, "channels must be a multiple of 8, got ", feats.sizes());
+  const at::Tensor cells = feats.reshape({feats.size(0) * kChildren, feats.size(1) / kChildren});
+  return {cells.index_select(0, map.parent * kChildren + map.slot), map.coords, map.offsets};
 }
 
 SparseTensor nearest_upsample(const at::Tensor& feats, const ChildMap& map) {

@@ -1,10 +1,10 @@
 #include <gmock/gmock.h>
 #include <grpcpp/channel.h>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "client/command.h"
+#include "tests/client/command_line.h"
 #include "tests/coordinator/local_channel.h"
 #include "tests/coordinator/running_coordinator.h"
 
@@ -15,12 +15,6 @@ using coordinator::RunningCoordinator;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-struct Output {
-  Status status;
-  std::string text;
-  nlohmann::json json() const { return nlohmann::json::parse(text, nullptr, false); }
-};
-
 // `espalier admin …` against a coordinator, with the operator's key unless told otherwise.
 class AdminTest : public ::testing::Test {
  protected:
@@ -29,14 +23,8 @@ class AdminTest : public ::testing::Test {
     command.coordinator = running_.coordinator->address();
     command.json = json;
     command.channel = channel_ ? channel_ : coordinator::local_channel(running_.config, command.coordinator);
-    CLI::App app;
-    add_admin(app, command);
     arguments.insert(arguments.begin(), "admin");
-    std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
-    app.parse(arguments);
-    ::testing::internal::CaptureStdout();
-    const Status status = command.run();
-    return {status, ::testing::internal::GetCapturedStdout()};
+    return run_client(command, {add_admin}, arguments);
   }
 
   std::string new_tenant() { return admin({"tenant", "create", "Studio", "--weight", "2"}).json()["tenant_id"]; }

@@ -2,12 +2,12 @@
 #include <grpcpp/channel.h>
 #include <soci/soci.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "client/command.h"
 #include "coordinator/storage/database.h"
+#include "tests/client/command_line.h"
 #include "tests/coordinator/local_channel.h"
 #include "tests/coordinator/running_coordinator.h"
 
@@ -15,12 +15,6 @@ namespace espalier::client {
 namespace {
 
 using ::testing::HasSubstr;
-
-struct Output {
-  Status status;
-  std::string text;
-  nlohmann::json json() const { return nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false); }
-};
 
 // `espalier billing …` and `espalier admin …` with the operator's key.
 class BillingTest : public ::testing::Test {
@@ -30,14 +24,7 @@ class BillingTest : public ::testing::Test {
     command.coordinator = running_.coordinator->address();
     command.json = json;
     command.channel = coordinator::local_channel(running_.config, command.coordinator);
-    CLI::App app;
-    add_admin(app, command);
-    add_billing(app, command);
-    std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
-    app.parse(arguments);
-    ::testing::internal::CaptureStdout();
-    const Status status = command.run();
-    return {status, ::testing::internal::GetCapturedStdout()};
+    return run_client(command, {add_admin, add_billing}, arguments);
   }
 
   coordinator::RunningCoordinator running_;

@@ -1,13 +1,12 @@
-#include "client/fetch_base_hub.h"
-
 #include <gmock/gmock.h>
 
 #include <filesystem>
 #include <fstream>
 
-#include "client/fetch_base.h"
-#include "client/fetch_base_digest.h"
-#include "client/fetch_base_listing.h"
+#include "client/hub/digest.h"
+#include "client/hub/fetch_base.h"
+#include "client/hub/hub.h"
+#include "client/hub/listing.h"
 #include "common/files.h"
 #include "tests/client/fake_hub.h"
 

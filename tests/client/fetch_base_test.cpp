@@ -1,4 +1,4 @@
-#include "client/fetch_base.h"
+#include "client/hub/fetch_base.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -28,7 +28,7 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-constexpr char kMain[] = "microsoft/TRELLIS.2-4B";
+constexpr char kModelRepo[] = "microsoft/TRELLIS.2-4B";
 constexpr char kStructure[] = "ckpts/ss_flow_img_dit_1_3B_64_bf16.safetensors";
 
 class FetchBase : public ::testing::Test {
@@ -46,7 +46,7 @@ class FetchBase : public ::testing::Test {
   fs::path file(const std::string& place) const { return options_.folder / place; }
   std::string content(const std::string& place) const { return read_file(file(place)).value_or("(none)"); }
   json record() const { return json::parse(content("espalier.json"), nullptr, false); }
-  const std::string& hub_content(const std::string& path) { return hub_.repos[kMain].files[path]; }
+  const std::string& hub_content(const std::string& path) { return hub_.repos[kModelRepo].files[path]; }
 
   std::vector<std::string> files_below(const std::string& ending) const {
     std::vector<std::string> found;
@@ -83,7 +83,7 @@ TEST_F(FetchBase, MakesABaseWithEverythingThatLoadersLookFor) {
   ASSERT_TRUE(fetched.ok()) << fetched.status();
   EXPECT_EQ(fetched->files, 25);
   EXPECT_EQ(fetched->downloaded, fetched->bytes);
-  EXPECT_EQ(fetched->revisions.at(kMain), std::string(40, 'a'));
+  EXPECT_EQ(fetched->revisions.at(kModelRepo), std::string(40, 'a'));
   const json base = record();
   EXPECT_EQ(base["name"], "TRELLIS.2-4B");
   EXPECT_EQ(base["grid_scale"], 1);
@@ -233,7 +233,7 @@ TEST_F(FetchBase, TakesAnotherImageEncoder) {
 TEST_F(FetchBase, StaysAtTheCommitItBeganWith) {
   options_.selection.denoisers = {Denoiser::kSparseStructure};
   ASSERT_TRUE(fetch().ok());
-  hub_.repos[kMain].commit = std::string(40, 'd');
+  hub_.repos[kModelRepo].commit = std::string(40, 'd');
   options_.revision = "main";
   EXPECT_TRUE(absl::IsFailedPrecondition(fetch()));
   EXPECT_THAT(message(), AllOf(HasSubstr(std::string(40, 'a')), HasSubstr("another folder")));
@@ -333,7 +333,7 @@ TEST_F(FetchBase, IsAVerbOfTheCommandLine) {
   ::unsetenv("HF_TOKEN");
   ASSERT_EQ(code, 0) << printed;
   EXPECT_EQ(printed["base"], options_.folder.string());
-  EXPECT_EQ(printed["revisions"][kMain], std::string(40, 'a'));
+  EXPECT_EQ(printed["revisions"][kModelRepo], std::string(40, 'a'));
   EXPECT_EQ(record()["tiers"], json({1024}));
   EXPECT_EQ(hub_.hub_requests().front().authorization, "Bearer hf_secret");
 }

@@ -1,9 +1,9 @@
 #include <gmock/gmock.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
+#include "cli/app.h"
 #include "client/command.h"
 #include "common/files.h"
 #include "common/sha256.h"
@@ -93,12 +93,11 @@ class GenerateTest : public ::testing::Test {
   Status run(std::vector<std::string> arguments) {
     Command command;
     command.inference = server_->address();
-    CLI::App app;
+    cli::App app("espalier", "");
     for (const auto add : {add_generate, add_extract, add_retexture}) add(app, command);
-    std::reverse(arguments.begin(), arguments.end());
     ::testing::internal::CaptureStdout();
     ::testing::internal::CaptureStderr();
-    app.parse(arguments);
+    EXPECT_TRUE(app.parse(arguments).ok());
     const Status status = command.run();
     printed_ = ::testing::internal::GetCapturedStdout();
     errors_ = ::testing::internal::GetCapturedStderr();

@@ -1,7 +1,6 @@
 #include <gtest/gtest.h>
 
-#include <CLI/CLI.hpp>
-
+#include "cli/app.h"
 #include "client/command.h"
 #include "common/files.h"
 #include "image/codec.h"
@@ -31,15 +30,10 @@ class Render : public testing::Test {
   Status run(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), {"--size", "32", "--samples", "1"});
     arguments.insert(arguments.begin(), "render");
-    std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
     Command command;
-    CLI::App app;
+    cli::App app("espalier", "");
     add_render(app, command);
-    try {
-      app.parse(arguments);
-    } catch (const CLI::ParseError& error) {
-      return absl::InvalidArgumentError(error.what());
-    }
+    ESP_TRY(app.parse(arguments));
     return command.run();
   }
 

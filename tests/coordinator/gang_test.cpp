@@ -2,14 +2,13 @@
 #include <gtest/gtest.h>
 
 #include "coordinator/tenants/tenant_repository.h"
+#include "tests/coordinator/denoisers.h"
 #include "tests/coordinator/fixtures.h"
 
 namespace espalier::coordinator {
 namespace {
 
 using std::chrono::seconds;
-
-constexpr auto kSs = v1::DENOISER_SPARSE_STRUCTURE;
 
 v1::SubmitJobRequest gang_request(Inside& inside, int ranks, const std::string& id = "gang-request") {
   v1::SubmitJobRequest request = inside.request(id, {kSs});

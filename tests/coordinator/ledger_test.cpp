@@ -1,6 +1,7 @@
 #include "coordinator/billing/ledger.h"
 
 #include "tests/coordinator/books.h"
+#include "tests/coordinator/denoisers.h"
 
 namespace espalier::coordinator {
 namespace {
@@ -9,10 +10,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-constexpr auto kSs = v1::DENOISER_SPARSE_STRUCTURE;
-constexpr auto kGeo = v1::DENOISER_GEOMETRY;
-constexpr auto kTex = v1::DENOISER_TEXTURE;
 
 class LedgerTest : public ::testing::Test {
  protected:

@@ -12,12 +12,11 @@
 #include "coordinator/scheduling/fair_share.h"
 #include "coordinator/scheduling/placement.h"
 #include "coordinator/scheduling/work_queue.h"
+#include "tests/coordinator/denoisers.h"
 
 namespace espalier::coordinator {
 namespace {
 
-constexpr auto kGeo = v1::DENOISER_GEOMETRY;
-constexpr auto kTex = v1::DENOISER_TEXTURE;
 constexpr long long kSecond = 1'000'000;
 constexpr long long kMinute = 60 * kSecond;
 constexpr Denoisers kAll = bit(v1::DENOISER_SPARSE_STRUCTURE) | bit(kGeo) | bit(kTex);

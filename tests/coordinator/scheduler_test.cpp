@@ -1,16 +1,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/coordinator/denoisers.h"
 #include "tests/coordinator/fixtures.h"
 
 namespace espalier::coordinator {
 namespace {
 
 using std::chrono::seconds;
-
-constexpr auto kSs = v1::DENOISER_SPARSE_STRUCTURE;
-constexpr auto kGeo = v1::DENOISER_GEOMETRY;
-constexpr auto kTex = v1::DENOISER_TEXTURE;
 
 TEST(Scheduler, RunsAJobFromPreparationToAdapters) {
   Inside inside;

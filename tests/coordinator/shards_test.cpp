@@ -1,14 +1,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/coordinator/denoisers.h"
 #include "tests/coordinator/fixtures.h"
 
 namespace espalier::coordinator {
 namespace {
 
 using std::chrono::seconds;
-
-constexpr auto kSs = v1::DENOISER_SPARSE_STRUCTURE;
 
 // A job of 40 objects and a worker with three slots: three shards of 16 objects at most.
 struct Shards {

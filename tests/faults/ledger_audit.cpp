@@ -12,7 +12,7 @@ namespace espalier::faults {
 namespace {
 
 constexpr std::chrono::seconds kPatience{30};
-constexpr const char* kMischarged = "mischarged";
+constexpr const char* kWrongCharge = "mischarged";
 constexpr const char* kUnbalanced = "unbalanced";
 
 // The books under one key.
@@ -35,7 +35,7 @@ class Books {
     call(&v1::BillingService::Stub::GetBalance, v1::GetBalanceRequest(), response);
     const v1::Balance& balance = response.balance();
     if (balance.held_nanos() != 0) {
-      world_.violation(kMischarged,
+      world_.violation(kWrongCharge,
                        absl::StrCat(balance.held_nanos(), " nanos of tenant ", balance.tenant_id(), " stay held"));
     }
     if (balance.available_nanos() + balance.revenue_nanos() != balance.granted_nanos() + balance.adjusted_nanos()) {
@@ -64,15 +64,16 @@ class Books {
       holds += transaction.kind() == v1::LEDGER_KIND_HOLD && transaction.line() == "submit" ? 1 : 0;
       captures += transaction.kind() == v1::LEDGER_KIND_CAPTURE ? 1 : 0;
       const std::string line = absl::StrCat(static_cast<int>(transaction.kind()), " ", transaction.line());
-      if (!lines.insert(line).second) world_.violation(kMischarged, absl::StrCat(outcome.job_id, " has two of ", line));
+      if (!lines.insert(line).second)
+        world_.violation(kWrongCharge, absl::StrCat(outcome.job_id, " has two of ", line));
     }
     const v1::Cost& cost = outcome.job.cost();
     int charged_lines = 0;
     for (const auto& line : cost.lines()) charged_lines += line.amount_nanos() > 0 ? 1 : 0;
     if (holds != 1 || held != 0 || captures != charged_lines || captured != cost.total_nanos()) {
-      world_.violation(kMischarged, absl::StrCat(outcome.job_id, " has ", holds, " holds with ", held, " left and ",
-                                                 captures, " captures of ", captured, ", its cost has ", charged_lines,
-                                                 " lines of ", cost.total_nanos()));
+      world_.violation(kWrongCharge, absl::StrCat(outcome.job_id, " has ", holds, " holds with ", held, " left and ",
+                                                  captures, " captures of ", captured, ", its cost has ", charged_lines,
+                                                  " lines of ", cost.total_nanos()));
     }
     check_usage(outcome);
   }
@@ -88,8 +89,8 @@ class Books {
     used.erase(0);
     charged.erase(0);  // a preparation that cost nothing may or may not be told
     if (used != charged) {
-      world_.violation(kMischarged, absl::StrCat(outcome.job_id, " has ", used.size(), " usage events, its cost ",
-                                                 charged.size(), " lines"));
+      world_.violation(kWrongCharge, absl::StrCat(outcome.job_id, " has ", used.size(), " usage events, its cost ",
+                                                  charged.size(), " lines"));
     }
   }
 

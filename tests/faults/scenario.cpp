@@ -23,8 +23,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr std::chrono::seconds kPatience{90};  // until every job must have ended
-constexpr int kKilled = 137;                   // exit code of a kill and of a failpoint
+constexpr std::chrono::seconds kScenarioPatience{90};  // until every job must have ended
+constexpr int kKilled = 137;                           // exit code of a kill and of a failpoint
 
 // A loopback address of this process and seed alone: a port of 127.0.0.1 could be taken by anyone between two lives.
 std::string own_address(uint64_t seed) {
@@ -61,7 +61,7 @@ class Scenario {
       : folder_(*TempDir::create("espalier-faults", fast_folder())),
         world_(plan, own_address(plan.seed), counters),
         coordinator_({folder_.path(), world_.address, settings()}),
-        clients_(world_, Clock::now() + kPatience) {}
+        clients_(world_, Clock::now() + kScenarioPatience) {}
 
   Verdict run() {
     if (set_up()) play();

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "common/events.h"
+#include "common/exit_codes.h"
 #include "common/files.h"
 #include "dataset/npz.h"
 #include "infer/program/one_shot.h"

@@ -1,3 +1,5 @@
+#include <torch/types.h>
+
 #include "common/files.h"
 #include "nn/io/safetensors.h"
 #include "tests/infer/texture_fixture.h"
@@ -95,11 +97,11 @@ TEST_F(StateTest, BelievesNothingOfTheFile) {
       {"shape", [](auto& t, auto&) { t.erase("shape"); }},
       {"type or shape", [](auto& t, auto&) { t["shape"] = t["shape"].narrow(1, 0, 4).contiguous(); }},
       {"type or shape", [](auto& t, auto&) { t["coords"] = t["coords"].to(at::kLong); }},
-      {"not finite", [&](auto& t, auto&) { t["texture"] = at::full_like(t["texture"], nan); }},
+      {"not finite", [&](auto& t, auto&) { t["texture"] = torch::full_like(t["texture"], nan); }},
       {"rows", [](auto& t, auto&) { t["texture"] = t["texture"].narrow(0, 0, 1).contiguous(); }},
-      {"coords", [](auto& t, auto&) { t["coords"] = at::full_like(t["coords"], -1); }},
-      {"coords", [](auto& t, auto&) { t["coords"] = at::full_like(t["coords"], 4); }},
-      {"twice", [](auto& t, auto&) { t["coords"] = at::zeros_like(t["coords"]); }},
+      {"coords", [](auto& t, auto&) { t["coords"] = torch::full_like(t["coords"], -1); }},
+      {"coords", [](auto& t, auto&) { t["coords"] = torch::full_like(t["coords"], 4); }},
+      {"twice", [](auto& t, auto&) { t["coords"] = torch::zeros_like(t["coords"]); }},
       {"coords",
        [](auto& t, auto&) {
          for (auto& [name, tensor] : t) tensor = tensor.narrow(0, 0, 0).contiguous();

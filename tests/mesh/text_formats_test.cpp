@@ -8,16 +8,16 @@
 namespace espalier::mesh {
 namespace {
 
-struct BadRow {
+struct BadTextRow {
   const char* name;
   const char* file;
   std::string bytes;
   const char* code;
 };
 
-void expect_refused(const std::vector<BadRow>& rows) {
+void expect_refused(const std::vector<BadTextRow>& rows) {
   const AssetFolder folder;
-  for (const BadRow& row : rows) {
+  for (const BadTextRow& row : rows) {
     const auto scene = folder.import(row.file, row.bytes);
     ASSERT_FALSE(scene.ok()) << row.name;
     EXPECT_EQ(import_error_code(scene.status()), row.code) << row.name << ": " << scene.status();

@@ -70,7 +70,7 @@ mesh::Scene many_boxes(int count, float side) {
 }
 
 // What the base's encoder makes of the scene's dual grid, step by step.
-nn::SparseTensor latent_by_hand(mesh::Scene scene, const fs::path& folder, int resolution) {
+nn::SparseTensor shape_latent_by_hand(mesh::Scene scene, const fs::path& folder, int resolution) {
   EXPECT_TRUE(mesh::normalize(scene).ok());
   const mesh::Surface surface = ovoxel::welded(scene);
   const auto grid = ovoxel::dual_grid(surface.positions, surface.triangles, ovoxel::Grid::cube(resolution));
@@ -98,7 +98,7 @@ TEST_F(ShapeLatents, AreTheEncodersMeanOfTheDualGrid) {
     config_.resolution = resolution;
     const mesh::Scene scene = box(1, 0.6f, 0.3f);
     const dataset::Object object = prepared(scene);
-    const nn::SparseTensor expected = latent_by_hand(scene, path("base"), resolution / 4);
+    const nn::SparseTensor expected = shape_latent_by_hand(scene, path("base"), resolution / 4);
     const auto latent = object.shape_latent();
     ASSERT_TRUE(latent.ok()) << latent.status();
     EXPECT_EQ(object.shape_grid, resolution / 64);

@@ -46,7 +46,7 @@ mesh::Scene painted_box() {
 }
 
 // What the base's encoder makes of the scene's materials, step by step.
-nn::SparseTensor latent_by_hand(mesh::Scene scene, const fs::path& folder, int resolution) {
+nn::SparseTensor texture_latent_by_hand(mesh::Scene scene, const fs::path& folder, int resolution) {
   EXPECT_TRUE(mesh::normalize(scene).ok());
   const auto voxels = ovoxel::pbr_voxels(scene, resolution);
   EXPECT_TRUE(voxels.ok()) << voxels.status();
@@ -95,7 +95,7 @@ class TextureLatents : public testing::PreparationTest {
 TEST_F(TextureLatents, AreTheEncodersMeanOfTheMaterialsOnTheCellsOfTheShape) {
   const mesh::Scene scene = painted_box();
   const dataset::Object object = prepared("a.glb", *mesh::write_glb(scene));
-  const nn::SparseTensor expected = latent_by_hand(scene, path("base"), 128);
+  const nn::SparseTensor expected = texture_latent_by_hand(scene, path("base"), 128);
   const auto latent = object.texture_latent(), shape = object.shape_latent();
   ASSERT_TRUE(latent.ok() && shape.ok()) << latent.status() << shape.status();
   EXPECT_EQ(object.texture_grid, 8);
@@ -170,7 +170,7 @@ TEST_F(TextureLatents, AreMadeOfGreyWithoutAMaterialOnRequest) {
   grey.materials = {mesh::default_material()};
   const auto latent = object.texture_latent();
   ASSERT_TRUE(latent.ok()) << latent.status();
-  const nn::SparseTensor expected = latent_by_hand(grey, path("base"), 128);
+  const nn::SparseTensor expected = texture_latent_by_hand(grey, path("base"), 128);
   EXPECT_TRUE(at::equal(torch::tensor(latent->feats).view_as(expected.feats), expected.feats));
 }
 

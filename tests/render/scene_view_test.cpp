@@ -30,7 +30,7 @@ mesh::Scene square(const mesh::Material& material) {
 
 int byte(double value) { return static_cast<int>(value * 255 + 0.5); }
 
-const uint8_t* centre(const image::Image& picture) { return picture.at(picture.width / 2, picture.height / 2); }
+const uint8_t* centre_pixel(const image::Image& picture) { return picture.at(picture.width / 2, picture.height / 2); }
 
 const Lighting kWhiteSurroundings{{}, 1};
 
@@ -56,7 +56,7 @@ TEST(SceneTracer, ReflectsAWhiteMetalAsTheSingleScatteringModelSays) {
     material.roughness = roughness;
     const auto picture = render_scene(square(material), {0, 0, 2, 0.02}, kWhiteSurroundings, {4, 4096});
     ASSERT_TRUE(picture.ok()) << picture.status();
-    EXPECT_NEAR(centre(*picture)[1], byte(filmic(want)), 1) << roughness;
+    EXPECT_NEAR(centre_pixel(*picture)[1], byte(filmic(want)), 1) << roughness;
   }
 }
 
@@ -69,7 +69,7 @@ TEST(SceneTracer, ReflectsNoMoreThanItReceives) {
       const auto picture = render_scene(square(material), front_camera(), kWhiteSurroundings, {8, 1024});
       ASSERT_TRUE(picture.ok()) << picture.status();
       // The coat lies on top of the diffuse lobe without taking from it, as in the reference: a few percent more.
-      EXPECT_LE(centre(*picture)[1], byte(filmic(1.1f))) << roughness << " " << metallic;
+      EXPECT_LE(centre_pixel(*picture)[1], byte(filmic(1.1f))) << roughness << " " << metallic;
     }
   }
 }
@@ -83,7 +83,7 @@ TEST(SceneTracer, LightsALambertSurfaceByTheInverseSquare) {
   const auto picture = render_scene(scene, front_camera(), lighting, {8, 256});
   ASSERT_TRUE(picture.ok()) << picture.status();
   const double irradiance = power / (4 * std::numbers::pi * distance * distance) * cosine;
-  EXPECT_NEAR(centre(*picture)[0], byte(filmic(static_cast<float>(0.8 * irradiance / std::numbers::pi))), 2);
+  EXPECT_NEAR(centre_pixel(*picture)[0], byte(filmic(static_cast<float>(0.8 * irradiance / std::numbers::pi))), 2);
 }
 
 TEST(SceneTracer, CoversAsManyPixelsAsTheSquareDoes) {
@@ -120,9 +120,9 @@ TEST(SceneTracer, PassesThroughAtMostFourLayers) {
     options.mask_as_blend = row.mask_as_blend;
     const auto picture = render_scene(scene, front_camera(), {}, options);
     ASSERT_TRUE(picture.ok()) << picture.status();
-    EXPECT_NEAR(centre(*picture)[3], row.want_alpha, 1) << row.layers << " layers of " << row.alpha;
+    EXPECT_NEAR(centre_pixel(*picture)[3], row.want_alpha, 1) << row.layers << " layers of " << row.alpha;
     // Straight alpha: the colour does not depend on the coverage.
-    EXPECT_NEAR(centre(*picture)[0], row.want_alpha ? byte(filmic(1)) : 0, 1);
+    EXPECT_NEAR(centre_pixel(*picture)[0], row.want_alpha ? byte(filmic(1)) : 0, 1);
   }
 }
 
@@ -134,7 +134,7 @@ TEST(SceneTracer, ShadesTheBackOfAFaceLikeItsFront) {
   const auto front = render_scene(scene, front_camera(), kWhiteSurroundings, {8, 16});
   const auto back = render_scene(scene, behind, kWhiteSurroundings, {8, 16});
   ASSERT_TRUE(front.ok() && back.ok());
-  EXPECT_NEAR(centre(*front)[0], centre(*back)[0], 1);
+  EXPECT_NEAR(centre_pixel(*front)[0], centre_pixel(*back)[0], 1);
 }
 
 TEST(SceneTracer, GivesTheSamePictureOnAnyNumberOfThreads) {

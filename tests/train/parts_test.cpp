@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 
+#include "common/exit_codes.h"
 #include "train/collective.h"
 #include "train/command_line.h"
 #include "train/flow_loss.h"

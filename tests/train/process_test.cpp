@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/events.h"
+#include "common/exit_codes.h"
 #include "common/files.h"
 #include "common/sha256.h"
 #include "tests/train/tiny_base.h"

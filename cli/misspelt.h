@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/description.h"
+#include "common/status.h"
+
+namespace espalier::cli {
+
+// INVALID_ARGUMENT names the first argument that stands where a verb belongs but is none, and the nearest verb; also
+// when --help follows, which would otherwise hide it.
+Status find_misspelt_verb(const CommandDescription& program, const std::vector<std::string>& arguments);
+
+// The candidate with the fewest letters changed, left out, added or swapped; empty: none is near.
+std::string nearest(const std::string& text, const std::vector<std::string>& candidates);
+
+}  // namespace espalier::cli
