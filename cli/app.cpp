@@ -5,6 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "cli/defaults.h"
+#include "cli/manual.h"
 #include "cli/misspelt.h"
 #include "common/version.h"
 
@@ -22,6 +24,16 @@ struct AppState {
   CLI::App* app;
   std::vector<std::unique_ptr<OptionState>> options;
   std::vector<std::unique_ptr<App>> verbs;
+  std::filesystem::path defaults_file;  // with a command line's --config, or the environment's, before it
+  std::string defaults_variable, named_defaults;
+
+  OptionState* find(const std::string& name) const {
+    for (const auto& option : options) {
+      const auto& names = option->description.names;
+      if (std::find(names.begin(), names.end(), name) != names.end()) return option.get();
+    }
+    return nullptr;
+  }
 
   Option keep(CLI::Option* option, ValueKind kind, const std::string& value, const std::string& text) {
     OptionDescription description;
@@ -59,6 +71,42 @@ struct AppState {
                 kind, value_name, text);
   }
 };
+
+namespace {
+
+// The file that --config or the environment names; empty: neither does.
+std::string named_file(const std::vector<std::string>& arguments, const std::string& variable) {
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i] == "--config" && i + 1 < arguments.size()) return arguments[i + 1];
+    if (arguments[i].starts_with("--config=")) return arguments[i].substr(sizeof("--config=") - 1);
+  }
+  const char* value = std::getenv(variable.c_str());
+  return value == nullptr ? "" : value;
+}
+
+// Makes the value the variable's own, as if it had been there when the option was declared; the environment and the
+// command line still replace it.
+Status take_default(OptionState& state, const Default& value) {
+  const std::string& variable = state.description.environment;
+  if (!variable.empty() && std::getenv(variable.c_str()) != nullptr) return absl::OkStatus();
+  auto values = value.values;
+  try {
+    if (state.description.kind == ValueKind::kFlag) {
+      if (values != std::vector<std::string>{"true"} && values != std::vector<std::string>{"false"})
+        return absl::InvalidArgumentError(absl::StrCat(value.place, ": ", value.option, ": is not true or false"));
+      values = {state.option->get_flag_value(value.option.substr(2), values[0])};
+    }
+    state.option->add_result(values);
+    state.option->run_callback();
+    state.option->clear();
+    state.option->required(false);
+  } catch (const CLI::Error& error) {
+    return absl::InvalidArgumentError(absl::StrCat(value.place, ": ", error.what()));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 Option Option::required() {
   state_->option->required();
@@ -232,6 +280,15 @@ void App::require_verb() { state_->app->require_subcommand(1); }
 void App::options_anywhere() { state_->app->fallthrough(); }
 void App::footer(const std::string& text) { state_->app->footer(text); }
 
+void App::defaults_from(const std::filesystem::path& file, const std::string& variable) {
+  state_->defaults_file = file;
+  state_->defaults_variable = variable;
+  option("--config", state_->named_defaults,
+         absl::StrCat("YAML file of options' defaults (default: ", file.string(), ")"))
+      .value(ValueKind::kFile, "FILE")
+      .environment(variable);
+}
+
 void App::keep_unknown(bool all) {
   if (!all) {
     state_->app->allow_extras();
@@ -246,11 +303,8 @@ bool App::chosen() const { return state_->app->parsed(); }
 bool App::chosen(const std::string& verb) const { return state_->app->got_subcommand(verb); }
 
 bool App::given(const std::string& name) const {
-  for (const auto& option : state_->options) {
-    const auto& names = option->description.names;
-    if (std::find(names.begin(), names.end(), name) != names.end()) return option->option->count() > 0;
-  }
-  return false;
+  const OptionState* option = state_->find(name);
+  return option != nullptr && option->option->count() > 0;
 }
 
 std::vector<std::string> App::given() const {
@@ -286,7 +340,16 @@ std::optional<int> App::parse(int argc, const char* const* argv) {
 }
 
 Status App::parse(const std::vector<std::string>& arguments) {
-  ESP_TRY(find_misspelt_verb(describe(), arguments));
+  const CommandDescription program = describe();
+  ESP_TRY(find_misspelt_verb(program, arguments));
+  if (!arguments.empty() && arguments.back() == "--man") {
+    std::vector<const CommandDescription*> path = {&program};
+    for (const auto& argument : arguments) {
+      if (const CommandDescription* verb = path.back()->verb(argument)) path.push_back(verb);
+    }
+    return absl::CancelledError(manual_page(path));
+  }
+  ESP_TRY(apply_defaults(program, arguments));
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // as CLI11 takes them
   try {
     state_->app->parse(reversed);
@@ -301,6 +364,32 @@ Status App::parse(const std::vector<std::string>& arguments) {
     return absl::InvalidArgumentError(fault.what());
   }
   return absl::OkStatus();
+}
+
+Status App::apply_defaults(const CommandDescription& program, const std::vector<std::string>& arguments) {
+  if (state_->defaults_variable.empty()) return absl::OkStatus();
+  std::filesystem::path file = state_->defaults_file;
+  const std::string named = named_file(arguments, state_->defaults_variable);
+  if (!named.empty()) file = named;
+  std::error_code error;
+  if (named.empty() && !std::filesystem::exists(file, error)) return absl::OkStatus();
+  ESP_ASSIGN(const auto defaults, read_defaults(file, program));
+  const auto verbs = named_verbs(program, arguments);
+  for (const Default& value : defaults) {
+    if (value.verbs.size() > verbs.size() || !std::equal(value.verbs.begin(), value.verbs.end(), verbs.begin()))
+      continue;
+    App* app = this;
+    for (const auto& verb : value.verbs) app = app->find_verb(verb);
+    ESP_TRY(take_default(*app->state_->find(value.option), value));
+  }
+  return absl::OkStatus();
+}
+
+App* App::find_verb(const std::string& name) {
+  for (const auto& verb : state_->verbs) {
+    if (verb->state_->app->get_name() == name) return verb.get();
+  }
+  return nullptr;
 }
 
 const CommandDescription* CommandDescription::verb(const std::string& wanted) const {

@@ -86,6 +86,9 @@ class App {
   // Options of this App may also follow the verbs that are declared later.
   void options_anywhere();
   void footer(const std::string& text);
+  // Adds --config FILE, from which options that neither the command line nor the environment gives are read (see
+  // defaults.h); `variable` may name the file, too. `file` is read when it exists and no other is named.
+  void defaults_from(const std::filesystem::path& file, const std::string& variable);
   // Unknown arguments are kept instead of refused; `all`: everything after the verb's name is.
   void keep_unknown(bool all = false);
   std::vector<std::string> unknown() const;
@@ -97,14 +100,17 @@ class App {
   std::string help() const;
   CommandDescription describe() const;
 
-  // Reads the command line. Returns an exit code when the program is done: 0 after --help or --version, 2 after a
+  // Reads the command line. Returns an exit code when the program is done: 0 after --help, --version or --man (the
+  // manual page, as roff), 2 after a
   // fault, which has been printed with a hint at what is near; nothing when it is to go on.
   std::optional<int> parse(int argc, const char* const* argv);
-  // The same without printing: INVALID_ARGUMENT is the fault; CANCELLED: help() or the version was asked for and is the
-  // message. `arguments` without the program's name.
+  // The same without printing: INVALID_ARGUMENT is the fault; CANCELLED: help(), the version or the manual was asked
+  // for and is the message. `arguments` without the program's name.
   Status parse(const std::vector<std::string>& arguments);
 
  private:
+  Status apply_defaults(const CommandDescription& program, const std::vector<std::string>& arguments);
+  App* find_verb(const std::string& name);
   explicit App(std::unique_ptr<AppState> state);
   std::unique_ptr<AppState> state_;
 };

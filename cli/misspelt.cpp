@@ -51,6 +51,30 @@ Status unknown_verb(const std::vector<const CommandDescription*>& path, const st
                                                               : absl::StrCat("did you mean ", near, "?")));
 }
 
+// Which verbs the arguments name.
+struct Walk {
+  std::vector<const CommandDescription*> path;  // from the program down
+  std::string stray;                            // stands where a verb belongs, but is none
+};
+
+Walk follow(const CommandDescription& program, const std::vector<std::string>& arguments) {
+  Walk walk{{&program}, {}};
+  for (size_t i = 0; i < arguments.size() && !walk.path.back()->verbs.empty() && arguments[i] != "--"; ++i) {
+    const std::string& argument = arguments[i];
+    if (argument.size() > 1 && argument[0] == '-') {
+      if (takes_value(walk.path, argument)) ++i;
+      continue;
+    }
+    const CommandDescription* verb = walk.path.back()->verb(argument);
+    if (verb == nullptr) {
+      walk.stray = argument;
+      break;
+    }
+    walk.path.push_back(verb);
+  }
+  return walk;
+}
+
 }  // namespace
 
 std::string nearest(const std::string& text, const std::vector<std::string>& candidates) {
@@ -67,18 +91,15 @@ std::string nearest(const std::string& text, const std::vector<std::string>& can
 }
 
 Status find_misspelt_verb(const CommandDescription& program, const std::vector<std::string>& arguments) {
-  std::vector<const CommandDescription*> path = {&program};
-  for (size_t i = 0; i < arguments.size() && !path.back()->verbs.empty() && arguments[i] != "--"; ++i) {
-    const std::string& argument = arguments[i];
-    if (argument.size() > 1 && argument[0] == '-') {
-      if (takes_value(path, argument)) ++i;
-      continue;
-    }
-    const CommandDescription* verb = path.back()->verb(argument);
-    if (verb == nullptr) return unknown_verb(path, argument);
-    path.push_back(verb);
-  }
-  return absl::OkStatus();
+  const Walk walk = follow(program, arguments);
+  return walk.stray.empty() ? absl::OkStatus() : unknown_verb(walk.path, walk.stray);
+}
+
+std::vector<std::string> named_verbs(const CommandDescription& program, const std::vector<std::string>& arguments) {
+  const Walk walk = follow(program, arguments);
+  std::vector<std::string> names;
+  for (size_t i = 1; i < walk.path.size(); ++i) names.push_back(walk.path[i]->name);
+  return names;
 }
 
 }  // namespace espalier::cli

@@ -48,6 +48,16 @@ void add_security(cli::App& app, SecurityOptions& security) {
       .environment("ESPALIER_ALLOW_PLAINTEXT_REMOTE");
 }
 
+// Of this user, by the XDG base directory specification.
+std::filesystem::path config_file() {
+  const char* folder = std::getenv("XDG_CONFIG_HOME");
+  const char* home = std::getenv("HOME");
+  const std::filesystem::path base = folder != nullptr && *folder == '/' ? std::filesystem::path(folder)
+                                     : home != nullptr                   ? std::filesystem::path(home) / ".config"
+                                                                         : std::filesystem::path("/etc");
+  return base / "espalier/config.yaml";
+}
+
 Status connect(Command& command) {
   ESP_ASSIGN(const auto security, find_security(command.security, command.coordinator, command.coordinator));
   ESP_ASSIGN(command.channel, open_channel(command.coordinator, security));
@@ -101,17 +111,18 @@ int run(int argc, char** argv) {
       .environment("ESPALIER_INFERENCE")
       .show_default();
   add_security(app, command.security);
+  app.defaults_from(config_file(), "ESPALIER_CONFIG");
   app.flag("--json", command.json, "Machine-readable output, one JSON object per line");
-  for (const auto add :
-       {add_up, add_submit, add_jobs, add_watch, add_logs, add_metrics, add_download, add_delete, add_estimate,
-        add_billing, add_generate, add_extract, add_retexture, add_evaluate, add_render, add_admin, add_fetch_base}) {
+  for (const auto add : {add_up, add_submit, add_jobs, add_watch, add_logs, add_metrics, add_download, add_delete,
+                         add_estimate, add_billing, add_generate, add_extract, add_retexture, add_evaluate, add_render,
+                         add_admin, add_fetch_base, add_completion}) {
     add(app, command);
   }
   if (const auto done = app.parse(argc, argv)) return *done;
   configure_log("espalier", LogLevel::kWarning, LogFormat::kText);
   // `up` starts the coordinator that the others connect to; the rest of these need none.
   bool alone = false;
-  for (const char* verb : {"up", "estimate", "fetch-base", "eval", "render"}) alone |= app.chosen(verb);
+  for (const char* verb : {"up", "estimate", "fetch-base", "eval", "render", "completion"}) alone |= app.chosen(verb);
   const Status connected = alone ? absl::OkStatus() : connect(command);
   const Status status = connected.ok() ? command.run() : connected;
   if (status.ok()) return 0;

@@ -42,7 +42,7 @@ EXTERNAL = {
     r"CLI/": {"cli/app.cpp"},
     r"assimp/|meshoptimizer": {"mesh"},
     r"zip\.h": {"archive"},
-    r"yaml-cpp/": {"common/config.cpp"},
+    r"yaml-cpp/": {"common/config.cpp", "cli/defaults.cpp"},
     r"boost/": {"process", "coordinator"},
     r"soci|sqlite3": {"coordinator"},
     r"prometheus/": {"coordinator"},

@@ -1,0 +1,116 @@
+#include "cli/manual.h"
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "common/version.h"
+
+namespace espalier::cli {
+namespace {
+
+// Text of a person as roff: a backslash, a leading dot or quote, and dashes have a meaning there.
+std::string roff(const std::string& text) {
+  std::string out = absl::StrReplaceAll(text, {{"\\", "\\e"}, {"-", "\\-"}, {"…", "..."}});
+  if (!out.empty() && (out[0] == '.' || out[0] == '\'')) out.insert(0, "\\&");
+  return absl::StrReplaceAll(out, {{"\n.", "\n\\&."}, {"\n'", "\n\\&'"}});
+}
+
+std::string joined(const std::vector<const CommandDescription*>& path, const char* separator) {
+  return absl::StrJoin(path, separator, [](std::string* out, const CommandDescription* c) { out->append(c->name); });
+}
+
+std::string synopsis(const std::vector<const CommandDescription*>& path) {
+  std::string text = absl::StrCat("\\fB", roff(joined(path, " ")), "\\fR");
+  const CommandDescription& command = *path.back();
+  text += " [\\fIOPTIONS\\fR]";
+  for (const auto& option : command.options) {
+    if (!option.positional) continue;
+    const std::string name =
+        absl::StrCat("\\fI", roff(absl::AsciiStrToUpper(option.names[0])), "\\fR", option.repeated ? "..." : "");
+    absl::StrAppend(&text, " ", option.required ? name : absl::StrCat("[", name, "]"));
+  }
+  if (!command.verbs.empty()) text += " \\fIVERB\\fR ...";
+  return text;
+}
+
+std::string option_entry(const OptionDescription& option) {
+  std::string names = absl::StrJoin(option.names, ", ", [](std::string* out, const std::string& name) {
+    absl::StrAppend(out, "\\fB", roff(name), "\\fR");
+  });
+  if (option.kind != ValueKind::kFlag && !option.positional) {
+    absl::StrAppend(&names, " \\fI", roff(option.value), "\\fR");
+  }
+  std::string text = roff(option.text);
+  if (!option.choices.empty()) absl::StrAppend(&text, "\nOne of ", roff(absl::StrJoin(option.choices, ", ")), ".");
+  if (option.repeated && !option.positional) absl::StrAppend(&text, "\nMay be repeated.");
+  if (!option.default_value.empty()) absl::StrAppend(&text, "\nDefault: ", roff(option.default_value), ".");
+  if (!option.environment.empty()) absl::StrAppend(&text, "\nEnvironment: ", roff(option.environment), ".");
+  return absl::StrCat(".TP\n", names, "\n", text.empty() ? "\\&" : text, "\n");
+}
+
+std::string options_section(const char* title, const CommandDescription& command, bool positional) {
+  std::string entries;
+  for (const auto& option : command.options) {
+    if (option.positional == positional) entries += option_entry(option);
+  }
+  return entries.empty() ? "" : absl::StrCat(".SH ", title, "\n", entries);
+}
+
+// Verbs with all below them, "admin key create".
+void verb_entries(const CommandDescription& command, const std::string& above, std::string& text) {
+  for (const auto& verb : command.verbs) {
+    const std::string name = absl::StrCat(above, verb.name);
+    if (verb.verbs.empty()) {
+      absl::StrAppend(&text, ".TP\n\\fB", roff(name), "\\fR\n", roff(verb.text), "\n");
+    } else {
+      verb_entries(verb, name + " ", text);
+    }
+  }
+}
+
+constexpr char kExitStatus[] = R"(.SH EXIT STATUS
+.TP
+0
+Done; a watched job succeeded.
+.TP
+1
+Failed; a later try may succeed. A watched job failed.
+.TP
+2
+The arguments or the input are wrong.
+.TP
+3
+A watched job succeeded in part.
+.TP
+4
+Stopped by a signal; a watched job was cancelled.
+.TP
+5
+The coordinator refused this worker.
+)";
+
+}  // namespace
+
+std::string manual_page(const std::vector<const CommandDescription*>& path) {
+  const CommandDescription& command = *path.back();
+  const std::string name = joined(path, "-");
+  std::string page = absl::StrCat(".TH \"", absl::AsciiStrToUpper(roff(name)), "\" 1 \"\" \"Espalier ", version(),
+                                  "\" \"Espalier\"\n.SH NAME\n", roff(name), " \\- ", roff(command.text),
+                                  "\n.SH SYNOPSIS\n", synopsis(path), "\n");
+  page += options_section("ARGUMENTS", command, true);
+  page += options_section("OPTIONS", command, false);
+  if (path.size() > 1) {
+    for (size_t i = path.size() - 1; i-- > 0;) {
+      page += options_section(i == 0 ? "COMMON OPTIONS" : "OPTIONS OF THE VERB ABOVE", *path[i], false);
+    }
+  }
+  if (!command.verbs.empty()) {
+    page += ".SH VERBS\n";
+    verb_entries(command, "", page);
+  }
+  if (!command.footer.empty()) absl::StrAppend(&page, ".SH NOTES\n", roff(command.footer), "\n");
+  return absl::StrCat(page, kExitStatus);
+}
+
+}  // namespace espalier::cli
