@@ -4,8 +4,8 @@
 #include <span>
 
 #include "mesh/scene.h"
+#include "ovoxel/box_search.h"
 #include "ovoxel/householder.h"
-#include "ovoxel/quadric.h"
 
 namespace espalier::ovoxel::internal {
 

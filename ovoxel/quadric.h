@@ -32,12 +32,4 @@ Quadric line_quadric(const Eigen::Vector3d& direction, const mesh::Vec3& point);
 // Squared distance to `point`.
 Quadric point_quadric(const Eigen::Vector3f& point);
 
-struct Box {
-  mesh::Vec3 low, high;
-};
-
-// The point of the box with the least error: the free minimum when it lies inside, else the best of the minima on
-// faces, edges and corners.
-mesh::Vec3 minimize_in_box(const Quadric& quadric, const Box& box);
-
 }  // namespace espalier::ovoxel::internal

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -37,6 +38,9 @@ class Report {
   double worst_share_ = -1;  // error / tolerance of the worst comparison
   std::string failures_;
 };
+
+// The tensor of that name. Throws an error that names it, which fails the case.
+const at::Tensor& named(const std::map<std::string, at::Tensor>& tensors, const std::string& name);
 
 struct Case {
   std::filesystem::path folder;

@@ -16,7 +16,7 @@ struct ModelCase {
   static Result<ModelCase> open(const Case& golden);
 
   bool has(const std::string& name) const { return tensors.count(name) > 0; }
-  const at::Tensor& io(const std::string& name) const { return tensors.at(name); }
+  const at::Tensor& io(const std::string& name) const { return named(tensors, name); }
   // Against the tensor of that name; integers and booleans must be equal. Booleans are stored as uint8.
   void compare(Report& report, const std::string& name, const at::Tensor& got) const;
   // The same, or nothing when the case has no such tensor.

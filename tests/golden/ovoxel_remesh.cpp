@@ -24,13 +24,13 @@ Status run_remesh_case(const Case& c, Report& report) {
   ESP_ASSIGN(const auto tree, mesh::ClosestPoint::over(surface));
   ESP_ASSIGN(const auto band, ovoxel::narrow_band(tree, options));
   report.compare("scale", band.scale, c.description.at("scale").get<double>(), kTolerance);
-  report.compare("voxels", to_tensor(band.cells), want.at("voxels"), 0, 0);
-  report.compare("corner_coords", to_tensor(band.corners), want.at("corner_coords"), 0, 0);
-  report.compare("corner_values", torch::tensor(band.values), want.at("corner_values"), kTolerance, 0);
-  report.compare("intersected", to_tensor(ovoxel::crossings(band)).to(torch::kInt32), want.at("intersected"), 0, 0);
+  report.compare("voxels", to_tensor(band.cells), named(want, "voxels"), 0, 0);
+  report.compare("corner_coords", to_tensor(band.corners), named(want, "corner_coords"), 0, 0);
+  report.compare("corner_values", torch::tensor(band.values), named(want, "corner_values"), kTolerance, 0);
+  report.compare("intersected", to_tensor(ovoxel::crossings(band)).to(torch::kInt32), named(want, "intersected"), 0, 0);
   ESP_ASSIGN(const auto contour, ovoxel::remesh(surface, options));
-  report.compare("vertices", to_tensor(contour.positions), want.at("vertices"), kTolerance, 0);
-  report.compare("faces", to_tensor(contour.triangles), want.at("faces"), 0, 0);
+  report.compare("vertices", to_tensor(contour.positions), named(want, "vertices"), kTolerance, 0);
+  report.compare("faces", to_tensor(contour.triangles), named(want, "faces"), 0, 0);
   return absl::OkStatus();
 }
 

@@ -71,7 +71,7 @@ struct Networks {
   }
 
   // Image tokens of a tier.
-  at::Tensor condition(const std::string& tier) const { return tensors.at("cond_" + tier).to(at::kFloat); }
+  at::Tensor condition(const std::string& tier) const { return named(tensors, "cond_" + tier).to(at::kFloat); }
 
   nn::LatentNormalization normalization(const std::string& stage) const {
     const json& given = description.at(stage + "_normalization");
@@ -91,7 +91,7 @@ struct Networks {
 // The stored noise in the order in which the reference drew it.
 infer::Noise stored_noise(const TensorMap& want, Report& report) {
   return [&, drawn = 0](const std::vector<int64_t>& shape) mutable {
-    const at::Tensor& next = want.at(drawn == 0 ? "ss_noise" : "noise_" + std::to_string(drawn));
+    const at::Tensor& next = named(want, drawn == 0 ? "ss_noise" : "noise_" + std::to_string(drawn));
     ++drawn;
     report.expect("shape of the noise", next.sizes() == at::IntArrayRef(shape));
     return next;
@@ -124,7 +124,7 @@ Result<infer::ShapeLatent> sample_shape(const Networks& networks, const json& de
   settings.normalization = networks.normalization("shape_slat");
   infer::StageHooks hooks;
   hooks.trace = [&](std::string_view what, const at::Tensor& tensor) {
-    if (what == "low_voxels") report.compare("hr_coords", tensor, want.at("hr_coords"), 0, 0);
+    if (what == "low_voxels") report.compare("hr_coords", tensor, named(want, "hr_coords"), 0, 0);
   };
   ESP_ASSIGN(const at::Tensor coords, occupied(networks, structure, settings.grids.structure));
   const std::map<int, at::Tensor> conditions{{512, networks.condition("512")}, {1024, networks.condition("1024")}};
@@ -143,10 +143,10 @@ Result<infer::DecodedShape> compare_shape(const Networks& networks, const infer:
                                           const TensorMap& want, Report& report) {
   ESP_ASSIGN(const auto decoder, networks.shape().decoder());
   ESP_ASSIGN(auto shape, infer::decode_shape(*decoder, latent, 0));
-  report.compare("voxel_coords", to_tensor(shape.voxels), want.at("voxel_coords"), 0, 0);
+  report.compare("voxel_coords", to_tensor(shape.voxels), named(want, "voxel_coords"), 0, 0);
   ESP_ASSIGN(const auto mesh, ovoxel::dual_mesh(shape.view(), ovoxel::Grid::cube(shape.resolution)));
-  report.compare("mesh.vertices", to_tensor(mesh.positions), want.at("mesh_vertices"), kVertexTolerance, 0);
-  report.compare("mesh.faces", to_tensor(mesh.triangles), want.at("mesh_faces"), 0, 0);
+  report.compare("mesh.vertices", to_tensor(mesh.positions), named(want, "mesh_vertices"), kVertexTolerance, 0);
+  report.compare("mesh.faces", to_tensor(mesh.triangles), named(want, "mesh_faces"), 0, 0);
   return shape;
 }
 
@@ -154,7 +154,7 @@ Status compare_texture(const Networks& networks, const infer::DecodedShape& shap
                        const TensorMap& want, Report& report) {
   ESP_ASSIGN(const auto decoder, (networks.build<nn::ScVaeDecoder, nn::ScVaeConfig>("tex_slat_decoder")));
   ESP_ASSIGN(const auto materials, infer::decode_texture(*decoder, texture, shape.subdivision, 0));
-  report.compare("voxel_attrs", to_tensor(materials), want.at("voxel_attrs"), kLatentTolerance, 0);
+  report.compare("voxel_attrs", to_tensor(materials), named(want, "voxel_attrs"), kLatentTolerance, 0);
   return absl::OkStatus();
 }
 
@@ -174,17 +174,17 @@ Status run_pipeline(const Case& c, Report& report) {
   ESP_ASSIGN(const auto networks, Networks::open(c.folder.parent_path() / c.description.at("weights_case")));
   const infer::Noise noise = stored_noise(want, report);
   ESP_ASSIGN(const auto structure, sample_structure(networks, noise));
-  report.compare("z_s", structure, want.at("z_s"), kLatentTolerance, 0);
+  report.compare("z_s", structure, named(want, "z_s"), kLatentTolerance, 0);
   ESP_ASSIGN(const auto shape, sample_shape(networks, c.description, structure, want, noise, report));
   const SparseTensor& cells = shape.cells;
   report.compare("resolution", static_cast<double>(shape.voxels), c.description.at("res").get<double>(), 0);
-  report.compare("coords_final", cells.coords, want.at("coords_final"), 0, 0);
-  report.compare("shape_slat", cells.feats, want.at("shape_slat"), kLatentTolerance, 0);
+  report.compare("coords_final", cells.coords, named(want, "coords_final"), 0, 0);
+  report.compare("shape_slat", cells.feats, named(want, "shape_slat"), kLatentTolerance, 0);
   ESP_ASSIGN(const auto decoded, compare_shape(networks, shape, want, report));
 
   const int tier = infer::find_pipeline(c.description.at("pipeline_type").get<std::string>())->tier;
   ESP_ASSIGN(const auto texture, sample_texture(networks, tier, cells, noise));
-  report.compare("tex_slat", texture.feats, want.at("tex_slat"), kLatentTolerance, 0);
+  report.compare("tex_slat", texture.feats, named(want, "tex_slat"), kLatentTolerance, 0);
   return compare_texture(networks, decoded, texture, want, report);
 }
 

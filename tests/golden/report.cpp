@@ -57,4 +57,10 @@ void Report::fail(const std::string& why) {
 
 std::string Report::summary() const { return "worst: " + worst_ + failures_; }
 
+const at::Tensor& named(const std::map<std::string, at::Tensor>& tensors, const std::string& name) {
+  const auto found = tensors.find(name);
+  if (found == tensors.end()) throw std::runtime_error("no tensor " + name);
+  return found->second;
+}
+
 }  // namespace espalier::golden

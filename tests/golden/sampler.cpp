@@ -92,25 +92,25 @@ Status replay(const Case& c, const nn::TensorMap& tensors, const infer::Predict&
     return network(x, t, conditioning);
   };
   std::map<int, int64_t> row_of_step;
-  for (int64_t row = 0; row < tensors.at("pred_x_t").size(0); ++row) {
+  for (int64_t row = 0; row < named(tensors, "pred_x_t").size(0); ++row) {
     row_of_step[d.contains("kept_steps") ? d["kept_steps"][row].get<int>() : static_cast<int>(row)] = row;
   }
   infer::SamplerHooks hooks;
   hooks.trace = [&](int step, const at::Tensor& x, const at::Tensor& x0) {
     const auto kept = row_of_step.find(step);
     if (kept == row_of_step.end()) return;
-    report.compare("x_t", x, tensors.at("pred_x_t")[kept->second], tolerance, kRelativeTolerance);
-    report.compare("x_0", x0, tensors.at("pred_x_0")[kept->second], tolerance, kRelativeTolerance);
+    report.compare("x_t", x, named(tensors, "pred_x_t")[kept->second], tolerance, kRelativeTolerance);
+    report.compare("x_0", x0, named(tensors, "pred_x_0")[kept->second], tolerance, kRelativeTolerance);
   };
-  ESP_ASSIGN(const at::Tensor got, infer::sample(recorded, tensors.at("noise"), params, lengths, hooks));
-  report.compare("samples", got, tensors.at("samples"), tolerance, kRelativeTolerance);
+  ESP_ASSIGN(const at::Tensor got, infer::sample(recorded, named(tensors, "noise"), params, lengths, hooks));
+  report.compare("samples", got, named(tensors, "samples"), tolerance, kRelativeTolerance);
   if (d.contains("model_calls")) report.expect("network calls", calls == d["model_calls"]);
   report.compare("evaluations", infer::evaluations(params), static_cast<double>(calls.size()), 0);
   return absl::OkStatus();
 }
 
 at::Tensor condition(const nn::TensorMap& tensors, Conditioning conditioning) {
-  return tensors.at(conditioning == Conditioning::kImage ? "cond" : "neg_cond");
+  return named(tensors, conditioning == Conditioning::kImage ? "cond" : "neg_cond");
 }
 
 // [B] mean of each sample's condition.
@@ -153,14 +153,14 @@ Status run_dense(const Case& c, Report& report) {
 
 Status run_sparse(const Case& c, Report& report) {
   ESP_ASSIGN(const nn::TensorMap tensors, load(c, "tensors.safetensors"));
-  const auto coords = tensors.at("coords").to(torch::kLong);
+  const auto coords = named(tensors, "coords").to(torch::kLong);
   const auto sample_of_row = coords.select(1, 0);
   const auto position = coords.slice(1, 1).sum(1, /*keepdim=*/true).to(torch::kFloat32);
   const infer::Predict field = [&](const at::Tensor& x, float t, Conditioning conditioning) {
     const auto mean = condition_mean(tensors, conditioning);
     const auto share = (torch::full({mean.size(0)}, t) / 1000).index_select(0, sample_of_row).unsqueeze(1);
     auto v = x.tanh() * 0.7 + share * 0.3 * x + mean.index_select(0, sample_of_row).unsqueeze(1) + position * 0.01;
-    return tensors.contains("concat_cond") ? v + tensors.at("concat_cond") * 0.2 : v;
+    return tensors.contains("concat_cond") ? v + named(tensors, "concat_cond") * 0.2 : v;
   };
   return replay(c, tensors, field, c.description.at("lengths"), kSparseTolerance, report);
 }
@@ -169,7 +169,7 @@ Status run_occupancy(const Case& c, Report& report) {
   ESP_ASSIGN(const nn::TensorMap tensors, load(c, "tensors.safetensors"));
   for (const auto& [name, want] : tensors) {
     if (!name.starts_with("coords_")) continue;
-    report.compare(name, nn::occupied_coords(tensors.at("logits"), std::stoll(name.substr(7))), want, 0, 0);
+    report.compare(name, nn::occupied_coords(named(tensors, "logits"), std::stoll(name.substr(7))), want, 0, 0);
   }
   return absl::OkStatus();
 }
@@ -177,7 +177,7 @@ Status run_occupancy(const Case& c, Report& report) {
 Status run_cascade_tokens(const Case& c, Report& report) {
   ESP_ASSIGN(const nn::TensorMap tensors, load(c, "tensors.safetensors"));
   for (const json& run : c.description.at("runs")) {
-    ESP_ASSIGN(const auto got, infer::cascade_tokens(tensors.at("hr_coords"),
+    ESP_ASSIGN(const auto got, infer::cascade_tokens(named(tensors, "hr_coords"),
                                                      {.low = run.at("lr_resolution"), .wanted = run.at("resolution")},
                                                      run.at("max_num_tokens")));
     report.compare("resolution", static_cast<double>(got.resolution), run.at("result_resolution").get<double>(), 0);

@@ -96,11 +96,11 @@ Status run_loss(const Case& c, Report& report) {
   const auto batch = MicroBatch::of(inputs, 0, 0, c.description.at("p_uncond"));
   const auto target = train::flow_target(batch.samples.x0, batch.draws.noise, task.sigma_min);
   task.predict = [&, predict = task.predict](const auto& samples, const auto& x, const auto& t, const auto& cond) {
-    report.compare("x_t", x, expected.at("x_t"), forward_abs, 0);
-    report.compare("t_model", t, expected.at("t_model"), 1e-3, 0);
-    report.compare("cond_used", cond, expected.at("cond_used"), 0, 0);
+    report.compare("x_t", x, named(expected, "x_t"), forward_abs, 0);
+    report.compare("t_model", t, named(expected, "t_model"), 1e-3, 0);
+    report.compare("cond_used", cond, named(expected, "cond_used"), 0, 0);
     const auto prediction = predict(samples, x, t, cond);
-    report.compare("pred", prediction.detach(), expected.at("pred"), forward_abs, 0);
+    report.compare("pred", prediction.detach(), named(expected, "pred"), forward_abs, 0);
     return prediction;
   };
 
@@ -108,7 +108,7 @@ Status run_loss(const Case& c, Report& report) {
   const auto loss = train::flow_loss(task, batch.samples, batch.draws, batch.used_cond());
   loss.backward();
 
-  report.compare("target", target, expected.at("target"), forward_abs, 0);
+  report.compare("target", target, named(expected, "target"), forward_abs, 0);
   report.compare("loss", loss.item<double>(), c.description.at("loss").get<double>(), forward_abs);
   double square = 0;
   for (const auto& [name, parameter] : network.weights) {
@@ -118,7 +118,7 @@ Status run_loss(const Case& c, Report& report) {
     if (want == expected.end()) continue;
     report.compare(want->first, gradient, want->second, gradient_rel * want->second.abs().max().item<double>(), 0);
   }
-  const double norm = expected.at("grad_norm_all").item<double>();
+  const double norm = named(expected, "grad_norm_all").item<double>();
   report.compare("grad_norm_all", std::sqrt(square), norm, 0, gradient_rel);
   return absl::OkStatus();
 }
@@ -296,7 +296,7 @@ Status run_lora(const Case& c, Report& report) {
   LoraReplay replay(c, std::move(network), std::move(file.adapter), std::move(inputs));
   const auto compare_output = [&](const char* name, const Result<at::Tensor>& got, const char* limit) {
     if (!got.ok()) return report.fail(absl::StrCat(name, ": ", got.status().message()));
-    report.compare(name, *got, expected.at(name), tolerance.at(limit), 0);
+    report.compare(name, *got, named(expected, name), tolerance.at(limit), 0);
   };
   compare_output("out.base", replay.output(std::nullopt), "forward_abs");
   compare_output("out.init_adapter", replay.output(1), "forward_abs");
@@ -352,7 +352,7 @@ Status run_condition_image(const Case& c, Report& report) {
   int index = 0;
   for (const auto& item : c.description.at("items")) {
     const auto rgba = inputs.at(absl::StrCat("rgba", index)).contiguous();  // [H, W, 4] uint8
-    const auto& want = expected.at(absl::StrCat("cond", index));
+    const auto& want = named(expected, absl::StrCat("cond", index));
     const auto* bytes = rgba.const_data_ptr<uint8_t>();
     const image::Image picture{
         static_cast<int>(rgba.size(1)), static_cast<int>(rgba.size(0)), 4, {bytes, bytes + rgba.numel()}};
