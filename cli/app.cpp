@@ -24,6 +24,7 @@ struct AppState {
   CLI::App* app;
   std::vector<std::unique_ptr<OptionState>> options;
   std::vector<std::unique_ptr<App>> verbs;
+  bool needs_verb = false;
   std::filesystem::path defaults_file;  // with a command line's --config, or the environment's, before it
   std::string defaults_variable, named_defaults;
 
@@ -116,7 +117,10 @@ Option Option::required() {
 
 Option Option::show_default() {
   state_->option->capture_default_str();
-  state_->description.default_value = state_->option->get_default_str();
+  const std::string value = state_->option->get_default_str();
+  const bool list = value.size() > 1 && value.front() == '[' && value.back() == ']';
+  state_->description.default_value = list ? value.substr(1, value.size() - 2) : value;
+  state_->option->default_str(state_->description.default_value);
   return *this;
 }
 
@@ -194,6 +198,7 @@ App::App(const std::string& name, const std::string& text) {
   auto root = std::make_unique<CLI::App>(text, name);
   root->set_version_flag(
       "--version", [name] { return version_text(name); }, "Print what this program was built of, and exit");
+  root->get_formatter()->label("SUBCOMMAND", "VERB");
   state_ = std::make_unique<AppState>(root.get());
   state_->root = std::move(root);
 }
@@ -271,20 +276,23 @@ Option App::flag(const std::string& names, std::function<void()> store, const st
 
 App& App::verb(const std::string& name, const std::string& text) {
   auto* added = state_->app->add_subcommand(name, text);
+  added->group("Verbs");
   state_->verbs.push_back(std::unique_ptr<App>(new App(std::make_unique<AppState>(added))));
   return *state_->verbs.back();
 }
 
 void App::run(std::function<void()> chosen) { state_->app->callback(std::move(chosen)); }
-void App::require_verb() { state_->app->require_subcommand(1); }
+void App::require_verb() {
+  state_->app->require_subcommand(1);
+  state_->needs_verb = true;
+}
 void App::options_anywhere() { state_->app->fallthrough(); }
 void App::footer(const std::string& text) { state_->app->footer(text); }
 
 void App::defaults_from(const std::filesystem::path& file, const std::string& variable) {
   state_->defaults_file = file;
   state_->defaults_variable = variable;
-  option("--config", state_->named_defaults,
-         absl::StrCat("YAML file of options' defaults (default: ", file.string(), ")"))
+  option("--config", state_->named_defaults, "YAML file of options' defaults")
       .value(ValueKind::kFile, "FILE")
       .environment(variable);
 }
@@ -322,6 +330,7 @@ CommandDescription App::describe() const {
   description.name = state_->app->get_name();
   description.text = state_->app->get_description();
   description.footer = state_->app->get_footer();
+  description.needs_verb = state_->needs_verb;
   for (const auto& option : state_->options) description.options.push_back(option->description);
   for (const auto& verb : state_->verbs) description.verbs.push_back(verb->describe());
   return description;

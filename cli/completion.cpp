@@ -223,8 +223,10 @@ std::string fish_script(const CommandDescription& program) {
   });
   return absl::StrCat("# fish completion for ", program.name, "\nfunction ", function, R"(
   set -l verbs
-  for word in (commandline -opc)[2..]
-    if contains -- (string join ' ' $verbs $word) )",
+  set -l words (commandline -opc)
+  set -e words[1]
+  for word in $words
+    if contains -- (string join -- ' ' $verbs $word) )",
                       absl::StrJoin(paths, " "), R"(
       set -a verbs $word
     end

@@ -22,6 +22,7 @@ struct CommandDescription {
   std::string name, text, footer;
   std::vector<OptionDescription> options;  // in the order of their declaration
   std::vector<CommandDescription> verbs;
+  bool needs_verb = false;  // means nothing without one of them
 
   const CommandDescription* verb(const std::string& wanted) const;  // nullptr: there is none
 };

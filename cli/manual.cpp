@@ -42,10 +42,13 @@ std::string option_entry(const OptionDescription& option) {
     absl::StrAppend(&names, " \\fI", roff(option.value), "\\fR");
   }
   std::string text = roff(option.text);
-  if (!option.choices.empty()) absl::StrAppend(&text, "\nOne of ", roff(absl::StrJoin(option.choices, ", ")), ".");
-  if (option.repeated && !option.positional) absl::StrAppend(&text, "\nMay be repeated.");
-  if (!option.default_value.empty()) absl::StrAppend(&text, "\nDefault: ", roff(option.default_value), ".");
-  if (!option.environment.empty()) absl::StrAppend(&text, "\nEnvironment: ", roff(option.environment), ".");
+  const auto add = [&text](const std::string& what, const std::string& value) {
+    if (!text.empty()) text += text.back() == '.' ? "\n" : ".\n";
+    absl::StrAppend(&text, what, roff(value));
+  };
+  if (!option.choices.empty()) add("One of ", absl::StrJoin(option.choices, ", "));
+  if (!option.default_value.empty()) add("Default: ", option.default_value);
+  if (!option.environment.empty()) add("Environment: ", option.environment);
   return absl::StrCat(".TP\n", names, "\n", text.empty() ? "\\&" : text, "\n");
 }
 

@@ -41,12 +41,20 @@ std::vector<std::string> names_of(const std::vector<CommandDescription>& verbs) 
   return names;
 }
 
+std::string names_of(const std::vector<const CommandDescription*>& path) {
+  return absl::StrJoin(path, " ", [](std::string* out, const CommandDescription* c) { absl::StrAppend(out, c->name); });
+}
+
+bool asks_for_help(const std::vector<std::string>& arguments) {
+  return std::any_of(arguments.begin(), arguments.end(), [](const std::string& argument) {
+    return argument == "-h" || argument == "--help" || argument == "--version" || argument == "--man";
+  });
+}
+
 Status unknown_verb(const std::vector<const CommandDescription*>& path, const std::string& argument) {
   const auto verbs = names_of(path.back()->verbs);
   const std::string near = nearest(argument, verbs);
-  const std::string where =
-      absl::StrJoin(path, " ", [](std::string* out, const CommandDescription* c) { absl::StrAppend(out, c->name); });
-  return absl::InvalidArgumentError(absl::StrCat("\"", argument, "\" is not a verb of ", where, "; ",
+  return absl::InvalidArgumentError(absl::StrCat("\"", argument, "\" is not a verb of ", names_of(path), "; ",
                                                  near.empty() ? absl::StrCat("there are ", absl::StrJoin(verbs, ", "))
                                                               : absl::StrCat("did you mean ", near, "?")));
 }
@@ -92,7 +100,11 @@ std::string nearest(const std::string& text, const std::vector<std::string>& can
 
 Status find_misspelt_verb(const CommandDescription& program, const std::vector<std::string>& arguments) {
   const Walk walk = follow(program, arguments);
-  return walk.stray.empty() ? absl::OkStatus() : unknown_verb(walk.path, walk.stray);
+  if (!walk.stray.empty()) return unknown_verb(walk.path, walk.stray);
+  const CommandDescription& last = *walk.path.back();
+  if (!last.needs_verb || asks_for_help(arguments)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(names_of(walk.path), " needs a verb; there are ", absl::StrJoin(names_of(last.verbs), ", ")));
 }
 
 std::vector<std::string> named_verbs(const CommandDescription& program, const std::vector<std::string>& arguments) {

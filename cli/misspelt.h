@@ -9,7 +9,7 @@
 namespace espalier::cli {
 
 // INVALID_ARGUMENT names the first argument that stands where a verb belongs but is none, and the nearest verb; also
-// when --help follows, which would otherwise hide it.
+// when --help follows, which would otherwise hide it. Or a verb is missing, and no help was asked for.
 Status find_misspelt_verb(const CommandDescription& program, const std::vector<std::string>& arguments);
 
 // The verbs that the arguments name, from the program down.

@@ -73,7 +73,8 @@ TEST_F(Garden, SaysWhatIsWrongWithAValue) {
        {Row{{"plant", "pear", "--fence", "4"}, "4 is not in 0..3"},
         Row{{"plant", "pear", "--depth", "deep"}, "--depth"},
         Row{{"plant", "pear", "--soil", "peat"}, "\"peat\" is not one of loam, sand"}, Row{{"plant"}, "trees"},
-        Row{{}, "subcommand"}, Row{{"plant", "pear", "--spade"}, "--spade"}}) {
+        Row{{}, "garden needs a verb; there are plant, tool"},
+        Row{{"tool"}, "garden tool needs a verb; there are sharpen"}, Row{{"plant", "pear", "--spade"}, "--spade"}}) {
     const Status status = app_.parse(row.arguments);
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
     EXPECT_THAT(std::string(status.message()), HasSubstr(row.message));
@@ -112,8 +113,8 @@ TEST_F(Garden, PrintsThePageOfAVerb) {
   const std::string page(app_.parse({"plant", "--man"}).message());
   EXPECT_THAT(page,
               AllOf(HasSubstr(".TH \"GARDEN\\-PLANT\" 1"), HasSubstr("\\fB\\-d\\fR, \\fB\\-\\-depth\\fR \\fIINT\\fR"),
-                    HasSubstr("One of loam, sand."), HasSubstr("\\fITREES\\fR..."), HasSubstr("COMMON OPTIONS"),
-                    HasSubstr("ESPALIER_TEST_FENCE"), HasSubstr(".SH EXIT STATUS")));
+                    HasSubstr("What is filled in.\nOne of loam, sand"), HasSubstr("\\fITREES\\fR..."),
+                    HasSubstr("COMMON OPTIONS"), HasSubstr("ESPALIER_TEST_FENCE"), HasSubstr(".SH EXIT STATUS")));
   const std::string whole(app_.parse({"--man"}).message());
   EXPECT_THAT(whole, AllOf(HasSubstr("\\fBtool sharpen\\fR"), Not(HasSubstr("depth"))));
 }
