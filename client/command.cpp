@@ -115,14 +115,15 @@ int run(int argc, char** argv) {
   app.flag("--json", command.json, "Machine-readable output, one JSON object per line");
   for (const auto add : {add_up, add_submit, add_jobs, add_watch, add_logs, add_metrics, add_download, add_delete,
                          add_estimate, add_billing, add_generate, add_extract, add_retexture, add_evaluate, add_render,
-                         add_admin, add_fetch_base, add_completion}) {
+                         add_admin, add_fetch_base, add_setup, add_completion}) {
     add(app, command);
   }
   if (const auto done = app.parse(argc, argv)) return *done;
   configure_log("espalier", LogLevel::kWarning, LogFormat::kText);
   // `up` starts the coordinator that the others connect to; the rest of these need none.
   bool alone = false;
-  for (const char* verb : {"up", "estimate", "fetch-base", "eval", "render", "completion"}) alone |= app.chosen(verb);
+  for (const char* verb : {"up", "estimate", "fetch-base", "eval", "render", "setup", "completion"})
+    alone |= app.chosen(verb);
   const Status connected = alone ? absl::OkStatus() : connect(command);
   const Status status = connected.ok() ? command.run() : connected;
   if (status.ok()) return 0;

@@ -48,6 +48,7 @@ void add_retexture(cli::App& app, Command& command);
 void add_render(cli::App& app, Command& command);
 void add_admin(cli::App& app, Command& command);
 void add_fetch_base(cli::App& app, Command& command);
+void add_setup(cli::App& app, Command& command);
 void add_completion(cli::App& app, Command& command);
 
 // With the key and the protection that `command` names; they have been checked before a verb runs.

@@ -29,6 +29,11 @@ if(ESP_CCACHE)
       CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${ESP_CCACHE})
   add_compile_options(-fpch-preprocess)
 endif()
+# In the build tree CMake adds where LibTorch is. An installation has our libraries and, once `espalier setup` has run, a
+# link to LibTorch beside the programs; as DT_RPATH, so that it holds for the libraries of libraries, too.
+set(CMAKE_INSTALL_RPATH "$ORIGIN/../lib/espalier;$ORIGIN/../lib/espalier/torch/lib")
+add_link_options(-Wl,--disable-new-dtags)
+
 find_program(ESP_MOLD mold)
 if(ESP_MOLD)
   add_link_options(-fuse-ld=mold)

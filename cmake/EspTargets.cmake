@@ -5,7 +5,8 @@ include(GNUInstallDirs)
 option(ESP_UNITY "Compile sources in batches" ON)
 
 # Of tests and command lines, whose code need not be fast: half of the compiler's time goes into optimising.
-set(esp_light_options $<$<CONFIG:Release>:-O1>)
+# (At -O1 GCC sees less of where values come from, and warns of what is not there.)
+set(esp_light_options $<$<CONFIG:Release>:-O1> -Wno-maybe-uninitialized)
 
 function(esp_batch target size)
   if(ESP_UNITY)
@@ -69,8 +70,10 @@ function(esp_add_program name)
   add_executable(${name} ${ARG_SOURCES})
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE ${ARG_LIBS})
-  esp_batch(${name} 8)
-  esp_choose_pch(${name} "${ARG_TORCH}" "${ARG_RPC}")
+  if(ARG_TORCH OR ARG_RPC)
+    esp_batch(${name} 8)
+    esp_choose_pch(${name} "${ARG_TORCH}" "${ARG_RPC}")
+  endif()
   set_property(GLOBAL APPEND PROPERTY ESP_PROGRAMS ${name})
 endfunction()
 

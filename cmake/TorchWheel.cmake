@@ -30,7 +30,6 @@ add_library(esp_torch INTERFACE)
 target_include_directories(esp_torch SYSTEM INTERFACE ${torch_include} ${torch_include}/torch/csrc/api/include)
 target_link_libraries(esp_torch INTERFACE
   ${ESP_TORCH_DIR}/lib/libtorch_cpu.so ${ESP_TORCH_DIR}/lib/libc10.so Threads::Threads)
-target_link_options(esp_torch INTERFACE -Wl,-rpath,${ESP_TORCH_DIR}/lib)
 if(ESP_HAS_CUDA)
   foreach(lib ${torch_cuda_lib} ${ESP_TORCH_DIR}/lib/libc10_cuda.so ${site_packages}/nvidia/cu13/lib/libcudart.so.13
               ${nccl_lib})

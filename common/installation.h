@@ -10,4 +10,12 @@ std::filesystem::path programs_folder();
 // models/nano of the checkout that the programs were built in, or of their installation; empty: there is none.
 std::filesystem::path nano_base(const std::filesystem::path& programs);
 
+// Where an installation keeps what belongs to it alone: lib/espalier beside the folder of the programs. Empty: the
+// programs were built here and not installed.
+std::filesystem::path private_folder(const std::filesystem::path& programs);
+
+// `base` itself, unless it is kDefaultBase and there is no such folder here: then the nano base of the installation.
+inline constexpr char kDefaultBase[] = "models/nano";
+std::filesystem::path find_base(const std::filesystem::path& base);
+
 }  // namespace espalier

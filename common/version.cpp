@@ -23,6 +23,8 @@ std::string base_text() {
 }  // namespace
 
 const char* version() { return kVersion; }
+const char* libtorch_version() { return kLibTorch; }
+bool built_with_cuda() { return std::string_view(kCuda) != "none"; }
 
 std::string version_text(const std::string& program) {
   return absl::StrCat(program, " ", kVersion, " (commit ", kCommit, ")\nLibTorch ", kLibTorch, ", CUDA ", kCuda,

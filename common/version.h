@@ -10,5 +10,8 @@ std::string version_text(const std::string& program);
 
 // "0.1.0"
 const char* version();
+// Of the LibTorch that the programs are linked against, "2.11.0"; "none" in a build without it.
+const char* libtorch_version();
+bool built_with_cuda();
 
 }  // namespace espalier

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/log.h"
 #include "common/secrets.h"
+#include "common/service_notify.h"
 #include "common/stop_signals.h"
 #include "coordinator/billing/billing_desk.h"
 #include "coordinator/billing/usage_export.h"
@@ -226,7 +227,9 @@ Status run_coordinator(const CoordinatorConfig& config) {
   log_info("serving", {{"address", coordinator->address()},
                        {"metrics", coordinator->metrics_address()},
                        {"data_dir", config.data_dir}});
+  notify_service("READY=1");
   signals.wait();
+  notify_service("STOPPING=1");
   log_info("stopping");
   coordinator->stop();
   return absl::OkStatus();

@@ -9,6 +9,7 @@
 #include "common/exit_codes.h"
 #include "common/files.h"
 #include "common/heap.h"
+#include "common/installation.h"
 #include "common/stop_signals.h"
 #include "evaluate/evaluation.h"
 #include "evaluate/report.h"
@@ -28,7 +29,7 @@ struct Options {
 
 void add_options(espalier::cli::App& app, Options& options) {
   auto& config = options.config;
-  config.base = "models/nano";
+  config.base = espalier::kDefaultBase;
   app.option("--dataset", config.dataset, "Prepared dataset, zip or folder").required();
   app.option("--base", config.base, "Folder of the base model").show_default();
   app.option("--device", config.device, "cpu, cuda, or auto: cuda where there is one").show_default();
@@ -63,6 +64,7 @@ void show_progress(const std::string& candidate, int done, int objects) {
 
 Status run(Options options, const espalier::EventWriter& events) {
   if (options.output.empty()) options.config.picture_size = 0;
+  options.config.base = espalier::find_base(options.config.base);
   options.config.progress = show_progress;
   if (options.progress_fd >= 0) {
     options.config.progress = [&](const std::string& candidate, int done, int objects) {

@@ -4,6 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/installation.h"
 #include "infer/extraction.h"
 #include "infer/generation.h"
 #include "infer/matting_torchscript.h"
@@ -70,7 +71,7 @@ Engine::~Engine() = default;
 Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options) {
   try {
     ESP_ASSIGN(const c10::Device device, parse_device(options.device));
-    ESP_ASSIGN(nn::BaseModel base, nn::BaseModel::open(options.base));
+    ESP_ASSIGN(nn::BaseModel base, nn::BaseModel::open(find_base(options.base)));
     ESP_ASSIGN(auto networks, Networks::open(std::move(base), {device, options.bfloat16, options.memory}));
     std::unique_ptr<image::Matting> matting;
     if (!options.matting_model.empty()) {

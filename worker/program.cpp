@@ -6,6 +6,7 @@
 #include "common/exit_codes.h"
 #include "common/log.h"
 #include "common/secrets.h"
+#include "common/service_notify.h"
 #include "common/stop_signals.h"
 #include "worker/agent.h"
 
@@ -60,6 +61,7 @@ int run_program(int argc, char** argv) {
 
   const auto agent = Agent::create(config);
   if (!agent.ok()) return fail(agent.status());
+  notify_service("READY=1");
   const Status status = (*agent)->run(signals.token());
   return status.ok() ? kExitOk : fail(status);
 }

@@ -14,7 +14,7 @@ namespace espalier::infer {
 namespace {
 
 void add_engine_options(cli::App& app, EngineOptions& engine) {
-  engine.base = "models/nano";
+  engine.base = kDefaultBase;
   app.option("--base", engine.base, "Folder of the base model").show_default();
   app.option("--device", engine.device, "cpu, or cuda where there is one").show_default();
   app.option("--matting", engine.matting_model, "TorchScript file that finds the foreground of opaque images");

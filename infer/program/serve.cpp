@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "common/log.h"
+#include "common/service_notify.h"
 #include "common/stop_signals.h"
 #include "infer/program/admission.h"
 #include "infer/program/mesh_import.h"
@@ -83,7 +84,9 @@ Status serve(const ServeOptions& options) {
   server_options.max_receive_bytes = kMaxRequestBytes;
   ESP_ASSIGN(const auto server, RpcServer::start(server_options, {&service}));
   log_info("serving", {{"address", server->address()}, {"base", engine->base_name()}});
+  notify_service("READY=1");
   signals.wait();
+  notify_service("STOPPING=1");
   log_info("stopping");
   server->shutdown(options.shutdown_grace);
   return absl::OkStatus();

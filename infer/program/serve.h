@@ -4,6 +4,7 @@
 #include <string>
 
 #include "common/config.h"
+#include "common/installation.h"
 #include "common/status.h"
 #include "infer/engine.h"
 #include "infer/server/state_store.h"
@@ -13,7 +14,7 @@ namespace espalier::infer {
 
 // Settings of `espalier-infer serve`; configs/infer.yaml documents each.
 struct ServeOptions {
-  EngineOptions engine{.base = "models/nano"};
+  EngineOptions engine{.base = kDefaultBase};
   std::string listen = "127.0.0.1:7431";
   bool allow_plaintext_remote = false;
   ServerTls tls;
