@@ -108,6 +108,7 @@ Companions::Companions(const fs::path& file, const ImportOptions& options) {
   folder_ = fs::weakly_canonical(parent, error);
   root_ = options.root.empty() ? folder_ : fs::weakly_canonical(options.root, error);
   if (!root_.has_filename()) root_ = root_.parent_path();
+  stem_ = file.stem().string();
 }
 
 Result<fs::path> Companions::resolve(std::string_view reference) const {
@@ -148,19 +149,26 @@ Result<std::string> Companions::read(std::string_view reference, uint64_t max_by
   return read_companion(path, reference, max_bytes);
 }
 
-Result<std::string> Companions::read_by_name(std::string_view reference, uint64_t max_bytes) const {
+Result<fs::path> Companions::find(std::string_view reference) const {
   std::string forward(reference);
   std::replace(forward.begin(), forward.end(), '\\', '/');
   const auto path = resolve(forward);
   std::error_code error;
-  if (path.ok() && fs::is_regular_file(*path, error)) return read_companion(*path, reference, max_bytes);
+  if (path.ok() && fs::is_regular_file(*path, error)) return *path;
   if (reference.find('\0') != std::string_view::npos) return path.status();
   const fs::path found = find_by_name(forward);
   if (found.empty()) {
     return import_error(ImportError::kMissingCompanion,
                         absl::StrCat("\"", absl::CEscape(std::string(reference)), "\" is not among the files"));
   }
-  return read_companion(found, reference, max_bytes);
+  return found;
+}
+
+bool Companions::has(std::string_view reference) const { return find(reference).ok(); }
+
+Result<std::string> Companions::read_by_name(std::string_view reference, uint64_t max_bytes) const {
+  ESP_ASSIGN(const fs::path path, find(reference));
+  return read_companion(path, reference, max_bytes);
 }
 
 }  // namespace espalier::mesh::internal

@@ -14,8 +14,6 @@ namespace {
 
 using internal::import_error;
 
-constexpr float kMaxCoordinate = 1e9f;
-
 enum class Format { kGlb, kGltf, kObj, kPly, kStl, kFbx, kBlend, kUnknown };
 
 std::string lower_extension(const std::filesystem::path& file) {
@@ -104,11 +102,9 @@ Status check_result(const Scene& scene, const ImportLimits& limits) {
   if (face_count(scene) == 0) return import_error(ImportError::kEmptyMesh, "no triangles");
   for (const Mesh& mesh : scene.meshes) {
     for (const Vec3& p : mesh.positions) {
-      for (const float x : p) {
-        if (!(std::abs(x) <= kMaxCoordinate)) {
-          return import_error(ImportError::kNonfiniteGeometry,
-                              absl::StrCat("mesh \"", mesh.name, "\": a coordinate is not a number within 1e9"));
-        }
+      if (!internal::usable_position(p)) {
+        return import_error(ImportError::kNonfiniteGeometry,
+                            absl::StrCat("mesh \"", mesh.name, "\": a coordinate is not a number within 1e9"));
       }
     }
   }

@@ -89,6 +89,13 @@ int TextureStore::add_pixels(const std::string& key, image::Image pixels) {
   return by_key_[key] = static_cast<int>(scene_.images.size()) - 1;
 }
 
+bool usable_position(const Vec3& position) {
+  for (const float x : position) {
+    if (!(std::abs(x) <= kMaxCoordinate)) return false;
+  }
+  return true;
+}
+
 void warn(Scene& scene, std::string message) {
   if (scene.warnings.size() >= kMaxWarnings) return;
   for (const std::string& earlier : scene.warnings) {
@@ -170,6 +177,11 @@ std::string_view trim(std::string_view text) {
   while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
   while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
   return text;
+}
+
+std::string_view unquoted(std::string_view text) {
+  if (text.size() < 2 || text.front() != text.back() || (text.front() != '"' && text.front() != '\'')) return text;
+  return trim(text.substr(1, text.size() - 2));
 }
 
 std::string_view next_word(std::string_view& text) {

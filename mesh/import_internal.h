@@ -36,16 +36,24 @@ class Companions {
   // `reference` is relative to the asset's folder. UNREADABLE: absolute, or leaves the root. MISSING_COMPANION: absent.
   Result<std::string> read(std::string_view reference, uint64_t max_bytes) const;
 
+  // Whether read_by_name() would find it.
+  bool has(std::string_view reference) const;
+
+  // The asset's own file name without its extension.
+  const std::string& own_stem() const { return stem_; }
+
   // For formats that store the author's own paths: backslashes are separators, and a path that is absolute or absent
   // is looked up by its file name alone anywhere under the root, ignoring case.
   Result<std::string> read_by_name(std::string_view reference, uint64_t max_bytes) const;
 
  private:
   Result<std::filesystem::path> resolve(std::string_view reference) const;
+  Result<std::filesystem::path> find(std::string_view reference) const;
   std::filesystem::path find_by_name(std::string_view reference) const;
 
   std::filesystem::path folder_;
   std::filesystem::path root_;  // canonical
+  std::string stem_;
 };
 
 // Decodes textures into Scene::images within the limits. A bad image becomes a warning, never an error.
@@ -66,6 +74,10 @@ class TextureStore {
   std::map<std::string, int> by_key_;
   uint64_t pixels_ = 0;
 };
+
+// What positions are kept to: beyond, single precision has no room for a shape.
+inline constexpr float kMaxCoordinate = 1e9f;
+bool usable_position(const Vec3& position);
 
 // Adds a warning once; the list is bounded.
 void warn(Scene& scene, std::string message);
@@ -94,6 +106,8 @@ bool parse_integer(std::string_view& text, int64_t& value);
 // Next blank-separated word, empty at the end.
 std::string_view next_word(std::string_view& text);
 std::string_view trim(std::string_view text);
+// Without a pair of quotes around it.
+std::string_view unquoted(std::string_view text);
 // Next line without its end of line; false at the end of the text.
 bool next_line(std::string_view& text, std::string_view& line);
 

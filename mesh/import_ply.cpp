@@ -1,127 +1,20 @@
 #include <bit>
 #include <optional>
+#include <span>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "image/transfer.h"
 #include "mesh/import_internal.h"
+#include "mesh/ply_faces.h"
+#include "mesh/ply_header.h"
 
 namespace espalier::mesh::internal {
+namespace ply {
 namespace {
 
-constexpr size_t kMaxElements = 64;
-constexpr size_t kMaxProperties = 256;
-constexpr uint64_t kMaxPlyPolygon = 1024;  // corners of one face
-
-enum class Encoding { kAscii, kLittle, kBig };
-enum class Type { kInt8, kUint8, kInt16, kUint16, kInt32, kUint32, kFloat, kDouble };
-
-struct Property {
-  std::string name;
-  Type type = Type::kFloat;
-  std::optional<Type> count_type;  // set for lists
-};
-
-struct Element {
-  std::string name;
-  uint64_t count = 0;
-  std::vector<Property> properties;
-};
-
-struct Header {
-  Encoding encoding = Encoding::kAscii;
-  std::vector<Element> elements;
-};
-
 Status unreadable(const std::string& what) { return import_error(ImportError::kUnreadable, what); }
-
-std::optional<Type> parse_type(std::string_view word) {
-  static constexpr std::pair<std::string_view, Type> kNames[] = {
-      {"char", Type::kInt8},   {"int8", Type::kInt8},     {"uchar", Type::kUint8},   {"uint8", Type::kUint8},
-      {"short", Type::kInt16}, {"int16", Type::kInt16},   {"ushort", Type::kUint16}, {"uint16", Type::kUint16},
-      {"int", Type::kInt32},   {"int32", Type::kInt32},   {"uint", Type::kUint32},   {"uint32", Type::kUint32},
-      {"float", Type::kFloat}, {"float32", Type::kFloat}, {"double", Type::kDouble}, {"float64", Type::kDouble},
-  };
-  for (const auto& [name, type] : kNames) {
-    if (name == word) return type;
-  }
-  return std::nullopt;
-}
-
-size_t size_of(Type type) {
-  switch (type) {
-    case Type::kInt8:
-    case Type::kUint8:
-      return 1;
-    case Type::kInt16:
-    case Type::kUint16:
-      return 2;
-    case Type::kInt32:
-    case Type::kUint32:
-    case Type::kFloat:
-      return 4;
-    case Type::kDouble:
-      break;
-  }
-  return 8;
-}
-
-Status parse_property(std::string_view line, Header& header) {
-  if (header.elements.empty()) return unreadable("a property comes before the first element");
-  Element& element = header.elements.back();
-  if (element.properties.size() >= kMaxProperties) return unreadable("an element has more than 256 properties");
-  Property property;
-  std::string_view word = next_word(line);
-  if (word == "list") {
-    property.count_type = parse_type(next_word(line));
-    if (!property.count_type || *property.count_type >= Type::kFloat)
-      return unreadable("a list needs an integer count");
-    word = next_word(line);
-  }
-  const auto type = parse_type(word);
-  property.name = std::string(next_word(line));
-  if (!type || property.name.empty()) return unreadable("a property line is not understood");
-  property.type = *type;
-  element.properties.push_back(property);
-  return absl::OkStatus();
-}
-
-Status parse_header_line(std::string_view line, Header& header) {
-  const std::string_view word = next_word(line);
-  if (word == "format") {
-    const std::string_view name = next_word(line);
-    if (name == "ascii") {
-      header.encoding = Encoding::kAscii;
-    } else if (name == "binary_little_endian") {
-      header.encoding = Encoding::kLittle;
-    } else if (name == "binary_big_endian") {
-      header.encoding = Encoding::kBig;
-    } else {
-      return unreadable("the format is not ascii or binary");
-    }
-  } else if (word == "element") {
-    Element element;
-    element.name = std::string(next_word(line));
-    int64_t count = 0;
-    if (!parse_integer(line, count) || count < 0) return unreadable("an element count is not a number");
-    if (header.elements.size() >= kMaxElements) return unreadable("more than 64 elements");
-    element.count = static_cast<uint64_t>(count);
-    header.elements.push_back(element);
-  } else if (word == "property") {
-    return parse_property(line, header);
-  }
-  return absl::OkStatus();  // comments, obj_info and unknown words
-}
-
-// `text` is left at the first byte of the body.
-Result<Header> parse_header(std::string_view& text) {
-  Header header;
-  std::string_view line;
-  while (next_line(text, line)) {
-    if (trim(line) == "end_header") return header;
-    ESP_TRY(parse_header_line(line, header));
-  }
-  return unreadable("the header has no end");
-}
 
 // The fewest bytes one row can take, to bound counts by the file's size before anything is allocated.
 uint64_t smallest_row(const Element& element, Encoding encoding) {
@@ -180,32 +73,31 @@ class Cursor {
   Encoding encoding_;
 };
 
-// Reads one list; `values` empty afterwards when the caller does not want it.
-Status read_list(Cursor& cursor, const Property& property, std::vector<double>* values) {
+// Calls visit(value) for each entry of a list.
+template <class Visit>
+Status read_list(Cursor& cursor, const Property& property, const Visit& visit) {
   double count = 0;
   if (!cursor.read(*property.count_type, count)) return unreadable("the file ends inside the data");
-  if (!(count >= 0) || count > static_cast<double>(cursor.left()) || (values != nullptr && count > kMaxPlyPolygon)) {
-    return unreadable(absl::StrCat("a list of ", count, " entries is too long"));
+  if (!(count >= 0) || count > static_cast<double>(cursor.left())) {
+    return unreadable(absl::StrCat("a list of ", count, " entries does not fit in the file"));
   }
-  if (values != nullptr) values->clear();
   for (uint64_t i = 0; i < static_cast<uint64_t>(count); ++i) {
     double value = 0;
     if (!cursor.read(property.type, value)) return unreadable("the file ends inside the data");
-    if (values != nullptr) values->push_back(value);
+    visit(value);
   }
   return absl::OkStatus();
 }
 
+Status skip_property(Cursor& cursor, const Property& property) {
+  if (property.count_type) return read_list(cursor, property, [](double) {});
+  double ignored = 0;
+  return cursor.read(property.type, ignored) ? absl::OkStatus() : unreadable("the file ends inside the data");
+}
+
 Status skip_element(Cursor& cursor, const Element& element) {
   for (uint64_t row = 0; row < element.count; ++row) {
-    for (const Property& p : element.properties) {
-      double ignored = 0;
-      if (p.count_type) {
-        ESP_TRY(read_list(cursor, p, nullptr));
-      } else if (!cursor.read(p.type, ignored)) {
-        return unreadable("the file ends inside the data");
-      }
-    }
+    for (const Property& p : element.properties) ESP_TRY(skip_property(cursor, p));
   }
   return absl::OkStatus();
 }
@@ -275,7 +167,7 @@ Status read_vertices(Cursor& cursor, const Element& element, const ImportLimits&
     v[11] = 1;
     for (const Property& p : element.properties) {
       if (p.count_type) {
-        ESP_TRY(read_list(cursor, p, nullptr));
+        ESP_TRY(skip_property(cursor, p));
         continue;
       }
       double value = 0;
@@ -288,69 +180,93 @@ Status read_vertices(Cursor& cursor, const Element& element, const ImportLimits&
   return absl::OkStatus();
 }
 
-Status add_polygon(const std::vector<double>& corners, uint64_t vertices, Mesh& mesh) {
-  for (const double corner : corners) {
-    if (!(corner >= 0) || corner >= static_cast<double>(vertices)) {
-      return unreadable("a face refers to a vertex that does not exist");
-    }
-  }
-  for (size_t k = 2; k < corners.size(); ++k) {
-    mesh.triangles.push_back(
-        {static_cast<uint32_t>(corners[0]), static_cast<uint32_t>(corners[k - 1]), static_cast<uint32_t>(corners[k])});
-  }
-  return absl::OkStatus();
+bool is_index_list(const Property& p) {
+  return p.count_type && (p.name == "vertex_indices" || p.name == "vertex_index");
 }
 
-Status read_faces(Cursor& cursor, const Element& element, uint64_t vertices, const ImportLimits& limits, Mesh& mesh) {
+Status read_faces(Cursor& cursor, const Element& element, Faces& faces) {
   std::vector<double> corners;
   for (uint64_t row = 0; row < element.count; ++row) {
     for (const Property& p : element.properties) {
-      const bool indices = p.count_type && (p.name == "vertex_indices" || p.name == "vertex_index");
-      double ignored = 0;
-      if (indices) {
-        ESP_TRY(read_list(cursor, p, &corners));
-        ESP_TRY(add_polygon(corners, vertices, mesh));
-      } else if (p.count_type) {
-        ESP_TRY(read_list(cursor, p, nullptr));
-      } else if (!cursor.read(p.type, ignored)) {
-        return unreadable("the file ends inside the faces");
+      if (!is_index_list(p)) {
+        ESP_TRY(skip_property(cursor, p));
+        continue;
       }
+      corners.clear();
+      ESP_TRY(read_list(cursor, p, [&](double corner) {
+        if (corners.size() <= kMaxPolygon) corners.push_back(corner);
+      }));
+      ESP_TRY(faces.polygon(corners));
     }
-    if (mesh.triangles.size() > limits.max_faces) return check_counts(mesh.triangles.size(), 0, limits);
   }
   return absl::OkStatus();
 }
 
-uint64_t vertex_total(const Header& header) {
-  uint64_t total = 0;
-  for (const Element& element : header.elements) {
-    if (element.name == "vertex") total = element.count;
+Status read_strips(Cursor& cursor, const Element& element, Faces& faces) {
+  for (uint64_t row = 0; row < element.count; ++row) {
+    for (const Property& p : element.properties) {
+      if (!is_index_list(p)) {
+        ESP_TRY(skip_property(cursor, p));
+        continue;
+      }
+      Status status = absl::OkStatus();
+      ESP_TRY(read_list(cursor, p, [&](double corner) {
+        if (status.ok()) status = faces.strip_corner(corner);
+      }));
+      ESP_TRY(status);
+      faces.end_strip();
+    }
   }
-  return total;
+  return absl::OkStatus();
 }
 
-}  // namespace
-
-Result<Scene> import_ply(std::string_view bytes, const ImportLimits& limits) {
-  std::string_view body = bytes;
-  ESP_ASSIGN(const Header header, parse_header(body));
-  Scene scene;
-  Mesh mesh;
-  mesh.name = "ply";
-  Cursor cursor(body, header.encoding);
+// Of the element that is read: the first with any.
+uint64_t vertex_total(const Header& header) {
   for (const Element& element : header.elements) {
-    if (element.count > cursor.left() / smallest_row(element, header.encoding) + 1) {
-      return unreadable(absl::StrCat(element.count, " rows of \"", element.name, "\" do not fit in the file"));
+    if (element.name == "vertex" && element.count > 0) return element.count;
+  }
+  return 0;
+}
+
+// Vertices that no face may use, so that they count neither for the object's size nor as broken geometry.
+void drop_unusable_vertices(Mesh& mesh) {
+  constexpr uint32_t kGone = UINT32_MAX;
+  std::vector<uint32_t> place(mesh.positions.size(), kGone);
+  uint32_t kept = 0;
+  for (size_t v = 0; v < place.size(); ++v) {
+    if (usable_position(mesh.positions[v])) place[v] = kept++;
+  }
+  if (kept == place.size()) return;
+  const auto compact = [&](auto& values) {
+    if (values.empty()) return;
+    for (size_t v = 0; v < place.size(); ++v) {
+      if (place[v] != kGone) values[place[v]] = values[v];
     }
-    if (element.name == "vertex" && mesh.positions.empty()) {
-      ESP_TRY(read_vertices(cursor, element, limits, mesh));
-    } else if (element.name == "face") {
-      ESP_TRY(read_faces(cursor, element, vertex_total(header), limits, mesh));
-    } else {
-      if (element.name == "tristrips") warn(scene, "triangle strips of PLY are not read");
-      ESP_TRY(skip_element(cursor, element));
+    values.resize(kept);
+  };
+  compact(mesh.positions);
+  compact(mesh.normals);
+  compact(mesh.uvs);
+  compact(mesh.colors);
+  for (Triangle& t : mesh.triangles) {
+    for (uint32_t& v : t) v = place[v];
+  }
+}
+
+// What the file is, where it has no faces.
+Status no_faces(const Header& header, const std::vector<std::string>& skipped) {
+  std::string what = absl::StrCat("no faces, but ", vertex_total(header), " points");
+  for (const Element& element : header.elements) {
+    for (const Property& p : element.properties) {
+      if (element.name == "vertex" && p.name == "f_dc_0") what = "no faces: Gaussian splats, which are no surface";
     }
   }
+  if (!skipped.empty()) absl::StrAppend(&what, "; not read: ", absl::StrJoin(skipped, ", "));
+  return import_error(ImportError::kEmptyMesh, what);
+}
+
+Scene scene_of(Mesh mesh) {
+  Scene scene;
   if (!mesh.colors.empty()) {
     Material material;  // white, so that the vertex colours show
     material.name = "vertex colors";
@@ -358,6 +274,41 @@ Result<Scene> import_ply(std::string_view bytes, const ImportLimits& limits) {
   }
   mesh.material_ids.assign(mesh.triangles.size(), scene.materials.empty() ? -1 : 0);
   scene.meshes.push_back(std::move(mesh));
+  return scene;
+}
+
+}  // namespace
+}  // namespace ply
+
+Result<Scene> import_ply(std::string_view bytes, const ImportLimits& limits) {
+  using namespace ply;
+  std::string_view body = bytes;
+  ESP_ASSIGN(const Header header, parse_header(body));
+  Mesh mesh;
+  mesh.name = "ply";
+  Cursor cursor(body, header.encoding);
+  FaceTally tally;
+  Faces faces(vertex_total(header), limits, mesh, tally);
+  std::vector<std::string> skipped;
+  for (const Element& element : header.elements) {
+    if (element.count > cursor.left() / smallest_row(element, header.encoding) + 1) {
+      return unreadable(absl::StrCat(element.count, " rows of \"", element.name, "\" do not fit in the file"));
+    }
+    if (element.name == "vertex" && mesh.positions.empty()) {
+      ESP_TRY(read_vertices(cursor, element, limits, mesh));
+    } else if (element.name == "face") {
+      ESP_TRY(read_faces(cursor, element, faces));
+    } else if (element.name == "tristrips") {
+      ESP_TRY(read_strips(cursor, element, faces));
+    } else {
+      skipped.push_back(absl::StrCat("\"", absl::CEscape(element.name.substr(0, 64)), "\""));
+      ESP_TRY(skip_element(cursor, element));
+    }
+  }
+  if (mesh.triangles.empty() && tally.dropped() == 0) return no_faces(header, skipped);
+  drop_unusable_vertices(mesh);
+  Scene scene = scene_of(std::move(mesh));
+  ESP_TRY(tally.finish(scene));
   return scene;
 }
 

@@ -2,14 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "mesh/text_lines.h"
 
 namespace espalier::mesh::internal {
 namespace {
-
-constexpr size_t kMaxMtlLine = 64 << 10;
 
 // The raw values of one `newmtl` block.
 struct Block {
@@ -21,11 +21,22 @@ struct Block {
   bool clamp = false;
 };
 
-bool read_color(std::string_view rest, Vec3& color) {
+// The next word, where it is a number in the range of single precision; otherwise `out` stays.
+void read_number(std::string_view& rest, std::optional<double>& out) {
+  std::string_view word = next_word(rest);
   double value = 0;
-  if (!parse_number(rest, value)) return false;  // `spectral` and `xyz` forms are not used by any tool
-  color.fill(static_cast<float>(value));
-  for (int a = 1; a < 3 && parse_number(rest, value); ++a) color[a] = static_cast<float>(value);
+  if (parse_number(word, value) && word.empty() && std::abs(value) <= std::numeric_limits<float>::max()) out = value;
+}
+
+bool read_color(std::string_view rest, Vec3& color) {
+  std::optional<double> value;
+  read_number(rest, value);  // `spectral` and `xyz` forms are not used by any tool
+  if (!value) return false;
+  color.fill(static_cast<float>(*value));
+  for (size_t a = 1; a < 3; ++a) {
+    read_number(rest, value);
+    color[a] = static_cast<float>(*value);
+  }
   return true;
 }
 
@@ -51,12 +62,7 @@ std::string map_file(std::string_view rest, Block& block) {
     if (trim(probe).empty()) break;  // the option was a file name after all
     rest = trim(probe);
   }
-  return std::string(rest);
-}
-
-void read_number(std::string_view rest, std::optional<double>& out) {
-  double value = 0;
-  if (parse_number(rest, value) && std::isfinite(value)) out = value;
+  return std::string(unquoted(rest));
 }
 
 void statement(std::string_view word, std::string_view rest, Block& block) {
@@ -114,7 +120,6 @@ class Textures {
     if (file.empty()) return std::optional<Texture>();
     Result<std::string> bytes = std::string();
     if (!store_.known(file)) bytes = companions_.read_by_name(file, limits_.max_image_bytes);
-    if (!bytes.ok() && bytes.status().code() == absl::StatusCode::kDataLoss) return bytes.status();
     Texture texture;
     texture.image = store_.add(file, bytes);
     if (texture.image < 0) return std::optional<Texture>();
@@ -156,10 +161,9 @@ Result<Material> convert(const Block& block, Textures& textures) {
 Status read_mtl(std::string_view text, const Companions& companions, const ImportLimits& limits, TextureStore& textures,
                 Scene& scene, std::unordered_map<std::string, int32_t>& ids) {
   std::vector<Block> blocks;
+  TextLines lines(text);
   std::string_view line;
-  while (next_line(text, line)) {
-    if (line.size() > kMaxMtlLine)
-      return import_error(ImportError::kUnreadable, "a material line is longer than 64 KiB");
+  while (lines.next(line)) {
     const std::string_view word = next_word(line);
     if (word == "newmtl") {
       if (scene.materials.size() + blocks.size() >= limits.max_materials) {
