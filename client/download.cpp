@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "cli/app.h"
-#include "client/board.h"
+#include "cli/board.h"
 #include "client/call.h"
 #include "client/command.h"
 #include "client/job_view.h"
@@ -84,13 +84,14 @@ Status download(const Command& command, const DownloadOptions& options) {
   std::filesystem::create_directories(options.folder, error);
   if (error) return absl::InvalidArgumentError(absl::StrCat(options.folder.string(), ": ", error.message()));
   const auto stub = v1::ArtefactService::NewStub(coordinator_channel(command));
-  Board board(command.json);
+  cli::Board board(command.json);
   for (const auto& file : files) {
     TransferOptions transfer;
     transfer.stop = command.stop;
     transfer.on_progress = [&](int64_t done, int64_t total) {
       board.set(file.name,
-                absl::StrFormat("%-30s %s  %s", file.name, bar(static_cast<double>(done) / total), bytes_text(total)),
+                absl::StrFormat("%-30s %s  %s", file.name, cli::bar(static_cast<double>(done) / total),
+                                cli::bytes_text(total)),
                 done == total);
     };
     const auto path = options.folder / file.name;

@@ -5,7 +5,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "billing/price_list.h"
-#include "client/board.h"
+#include "cli/board.h"
 #include "common/denoiser.h"
 
 namespace espalier::client {

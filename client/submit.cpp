@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "cli/app.h"
-#include "client/board.h"
+#include "cli/board.h"
 #include "client/call.h"
 #include "client/command.h"
 #include "client/job_view.h"
@@ -59,7 +59,7 @@ Result<v1::SubmitJobResponse> call_submit(const Command& command, const v1::Subm
 }
 
 Result<v1::Artefact> upload(const Command& command, const Source& source) {
-  Board board(command.json);
+  cli::Board board(command.json);
   UploadDescription description;
   description.kind = v1::ARTEFACT_KIND_ARCHIVE;
   description.file_name = source.name;
@@ -69,8 +69,8 @@ Result<v1::Artefact> upload(const Command& command, const Source& source) {
   transfer.patience_seconds = 15;
   transfer.on_progress = [&](int64_t done, int64_t total) {
     board.set("upload",
-              absl::StrFormat("%-17s %s  %s of %s", "upload", bar(static_cast<double>(done) / total), bytes_text(done),
-                              bytes_text(total)),
+              absl::StrFormat("%-17s %s  %s of %s", "upload", cli::bar(static_cast<double>(done) / total),
+                              cli::bytes_text(done), cli::bytes_text(total)),
               done == total);
   };
   const auto stub = v1::ArtefactService::NewStub(coordinator_channel(command));
@@ -80,10 +80,10 @@ Result<v1::Artefact> upload(const Command& command, const Source& source) {
 }
 
 Result<Source> open_with_progress(const Command& command, const std::string& from) {
-  Board board(command.json);
+  cli::Board board(command.json);
   const auto progress = [&](int64_t done, int64_t total) {
-    board.set("download", absl::StrFormat("%-17s %s%s%s", "download", bytes_text(done), total > 0 ? " of " : "",
-                                          total > 0 ? bytes_text(total) : ""));
+    board.set("download", absl::StrFormat("%-17s %s%s%s", "download", cli::bytes_text(done), total > 0 ? " of " : "",
+                                          total > 0 ? cli::bytes_text(total) : ""));
   };
   return open_source(from, progress, command.stop);
 }
