@@ -114,7 +114,7 @@ int run(int argc, char** argv) {
   for (const char* verb : {"up", "estimate", "fetch-base", "eval", "render"}) alone |= app.chosen(verb);
   const Status connected = alone ? absl::OkStatus() : connect(command);
   const Status status = connected.ok() ? command.run() : connected;
-  if (status.ok()) return 0;
+  if (status.ok()) return kExitOk;
   report(status, command.json);
   return exit_code(status);
 }

@@ -33,13 +33,9 @@ struct File {
 };
 
 Result<std::string> dataset_artefact(const Command& command, const std::string& dataset_id) {
-  const auto stub = v1::DatasetService::NewStub(coordinator_channel(command));
-  grpc::ClientContext context;
-  set_deadline(context);
   v1::GetDatasetRequest request;
   request.set_dataset_id(dataset_id);
-  v1::GetDatasetResponse response;
-  ESP_TRY(explain(from_grpc(stub->GetDataset(&context, request, &response)), command.coordinator));
+  ESP_ASSIGN(const auto response, call(command, &v1::DatasetService::Stub::GetDataset, request));
   return response.dataset().artefact_id();
 }
 

@@ -17,6 +17,7 @@
 #include "absl/strings/str_join.h"
 #include "client/security.h"
 #include "common/base_description.h"
+#include "common/exit_codes.h"
 #include "common/files.h"
 #include "process/child.h"
 #include "rpc/channel.h"
@@ -108,8 +109,8 @@ class Service {
       write(exit.ok() ? absl::StrCat(name_, " ended with code ", exit->code, ", signal ", exit->signal)
                       : std::string(exit.status().message()));
       while (!starts.empty() && Clock::now() - starts.front() > std::chrono::minutes(1)) starts.pop_front();
-      // Exit code 2 says that the arguments are wrong: they will not get better.
-      gave_up_ = !exit.ok() || exit->code == 2 || starts.size() > kMaxRestarts;
+      const bool hopeless = !exit.ok() || exit->code == kExitInvalid || exit->code == kExitRefused;
+      gave_up_ = hopeless || starts.size() > kMaxRestarts;
     }
   }
 

@@ -49,15 +49,6 @@ Result<v1::TrainingSpec> make_spec(const SubmitOptions& options) {
   return spec;
 }
 
-Result<v1::SubmitJobResponse> call_submit(const Command& command, const v1::SubmitJobRequest& request) {
-  const auto stub = v1::JobService::NewStub(coordinator_channel(command));
-  grpc::ClientContext context;
-  set_deadline(context);
-  v1::SubmitJobResponse response;
-  ESP_TRY(explain(from_grpc(stub->SubmitJob(&context, request, &response)), command.coordinator));
-  return response;
-}
-
 Result<v1::Artefact> upload(const Command& command, const Source& source) {
   cli::Board board(command.json);
   UploadDescription description;
@@ -94,11 +85,7 @@ Status check_spec(const Command& command, const v1::TrainingSpec& spec, const So
   *estimate.mutable_spec() = spec;
   estimate.set_objects(source.objects);
   estimate.set_reused_dataset(source.prepared);
-  const auto stub = v1::JobService::NewStub(coordinator_channel(command));
-  grpc::ClientContext context;
-  set_deadline(context);
-  v1::EstimateJobResponse response;
-  return explain(from_grpc(stub->EstimateJob(&context, estimate, &response)), command.coordinator);
+  return call(command, &v1::JobService::Stub::EstimateJob, estimate).status();
 }
 
 Status submit(const Command& command, const SubmitOptions& options) {
@@ -117,7 +104,7 @@ Status submit(const Command& command, const SubmitOptions& options) {
     request.set_expected_objects(source.prepared ? 0 : source.objects);
     if (request.name().empty()) request.set_name(source.name);
   }
-  ESP_ASSIGN(const auto response, call_submit(command, request));
+  ESP_ASSIGN(const auto response, call(command, &v1::JobService::Stub::SubmitJob, request));
   const auto& job = response.job();
   if (!command.json) {
     std::cerr << (response.duplicate() ? "already submitted as " : "submitted ") << job.job_id() << ", estimate "

@@ -127,13 +127,9 @@ void add_job_argument(cli::App& verb, std::string& job_id) {
 }  // namespace
 
 Result<v1::Job> get_job(const Command& command, const std::string& job_id) {
-  const auto stub = v1::JobService::NewStub(coordinator_channel(command));
-  grpc::ClientContext context;
-  set_deadline(context);
   v1::GetJobRequest request;
   request.set_job_id(job_id);
-  v1::GetJobResponse response;
-  ESP_TRY(explain(from_grpc(stub->GetJob(&context, request, &response)), command.coordinator));
+  ESP_ASSIGN(const auto response, call(command, &v1::JobService::Stub::GetJob, request));
   return response.job();
 }
 

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "common/exit_codes.h"
 #include "common/log.h"
 #include "common/route.h"
 #include "common/stoppable_wait.h"
@@ -187,7 +188,9 @@ Status Agent::run(std::stop_token stop) {
     const auto began = Clock::now();
     const Status status = Session(*impl_, stop).run();
     if (status.ok()) return status;
-    if (is_final(status)) return annotate(status, absl::StrCat("coordinator ", impl_->config.coordinator));
+    if (is_final(status)) {
+      return with_exit_code(annotate(status, absl::StrCat("coordinator ", impl_->config.coordinator)), kExitRefused);
+    }
     if (Clock::now() - began > kLongestPause) pause = kFirstPause;  // it had worked for a while
     log_warning("not attached", {{"err", std::string(status.message())}, {"retry_ms", pause.count()}});
     wait_unless_stopped(pause, stop);

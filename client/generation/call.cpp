@@ -114,6 +114,7 @@ Status run_generation(const Command& command, const StartGeneration& start, cons
   if (!received.ok()) context.TryCancel();
   const Status status = from_grpc(reader->Finish());
   ESP_TRY(received);
+  if (command.stop.stop_requested() && !status.ok()) return absl::CancelledError("stopped");
   ESP_TRY(explain(status, command.inference));
   return finished ? absl::OkStatus() : absl::DataLossError("the service ended the stream without a result");
 }
