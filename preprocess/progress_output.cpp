@@ -7,18 +7,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "common/printable.h"
 
 namespace espalier::preprocess {
-namespace {
-
-// Text of a stranger's file without control characters, which a terminal would obey.
-std::string printable(const std::string& text) {
-  std::string out = text;
-  for (char& c : out) c = static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
-  return out;
-}
-
-}  // namespace
 
 PreprocessObserver ProgressOutput::observer() {
   PreprocessObserver observer;
