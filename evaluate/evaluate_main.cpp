@@ -16,6 +16,7 @@
 #include "evaluate/evaluation.h"
 #include "evaluate/report.h"
 #include "image/codec.h"
+#include "nn/threads.h"
 
 namespace {
 
@@ -88,6 +89,7 @@ Status run(Options options, const espalier::EventWriter& events) {
 
 int main(int argc, char** argv) {
   espalier::keep_freed_memory();
+  espalier::nn::use_available_cores();
   const espalier::StopSignals signals;  // before any thread
   espalier::cli::App app("espalier-evaluate", "Judges a base model and adapters by the objects of a prepared dataset.");
   Options options;

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "common/cgroup.h"
 #include "common/exit_codes.h"
 #include "common/log.h"
 #include "common/route.h"
@@ -43,7 +44,10 @@ std::vector<v1::Device> devices_of(const WorkerConfig& config) {
   auto& cpu = devices.emplace_back();
   cpu.set_name("cpu");
   struct sysinfo info;
-  if (::sysinfo(&info) == 0) cpu.set_memory_bytes(static_cast<int64_t>(info.totalram) * info.mem_unit);
+  if (::sysinfo(&info) == 0) {
+    const int64_t memory = static_cast<int64_t>(info.totalram) * info.mem_unit;
+    cpu.set_memory_bytes(std::min(memory, cgroup_limits().memory_bytes.value_or(memory)));
+  }
   return devices;
 }
 
