@@ -56,9 +56,7 @@ Result<std::vector<std::string>> base_settings(const fs::path& folder) {
   for (const Denoiser denoiser : base.denoisers) denoisers.emplace_back(to_string(denoiser));
   std::vector<std::string> settings = {setting("NAME", base.name)};
   if (!denoisers.empty()) settings.push_back(setting("DENOISERS", absl::StrJoin(denoisers, ",")));
-  if (base.recommended_learning_rate) {
-    settings.push_back(setting("RECOMMENDED_LEARNING_RATE", absl::StrCat(*base.recommended_learning_rate)));
-  }
+  settings.push_back(setting("RECOMMENDED_LEARNING_RATE", absl::StrCat(base.recommended_learning_rate.value_or(0))));
   if (!base.resolutions.empty()) settings.push_back(setting("RESOLUTIONS", absl::StrJoin(base.resolutions, ",")));
   return settings;
 }

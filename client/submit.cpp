@@ -2,6 +2,7 @@
 
 #include <iostream>
 #include <map>
+#include <optional>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -26,7 +27,7 @@ struct SubmitOptions {
   std::string source;
   std::vector<std::string> denoisers = {"sparse_structure"};
   int rank = 32, resolution = 512, steps = 1000, batch_size = 0, world_size = 1;
-  double learning_rate = 1e-4;
+  std::optional<double> learning_rate;  // absent: what the base recommends
   int64_t seed = 0;
   std::vector<int> holdout_views;
   std::string name, request_id;
@@ -40,7 +41,7 @@ Result<v1::TrainingSpec> make_spec(const SubmitOptions& options) {
   spec.set_rank(options.rank);
   spec.set_resolution(options.resolution);
   spec.set_steps(options.steps);
-  spec.set_learning_rate(options.learning_rate);
+  if (options.learning_rate) spec.set_learning_rate(*options.learning_rate);
   spec.set_seed(options.seed);
   spec.set_batch_size(options.batch_size);
   spec.set_world_size(options.world_size);
@@ -88,6 +89,11 @@ Status check_spec(const Command& command, const v1::TrainingSpec& spec, const So
   return call(command, &v1::JobService::Stub::EstimateJob, estimate).status();
 }
 
+// What a job without --lr is trained with.
+std::string learning_rate_note(const v1::Job& job) {
+  return absl::StrFormat("learning rate %g, the default of this base; --lr sets another", job.spec().learning_rate());
+}
+
 Status submit(const Command& command, const SubmitOptions& options) {
   v1::SubmitJobRequest request;
   ESP_ASSIGN(*request.mutable_spec(), make_spec(options));
@@ -109,6 +115,7 @@ Status submit(const Command& command, const SubmitOptions& options) {
   if (!command.json) {
     std::cerr << (response.duplicate() ? "already submitted as " : "submitted ") << job.job_id() << ", estimate "
               << money(job.estimate().total_nanos()) << std::endl;
+    if (!options.learning_rate) std::cerr << learning_rate_note(job) << std::endl;
     for (const auto& warning : job.warnings()) std::cerr << "warning: " << warning << std::endl;
   }
   if (!options.watch) {
@@ -134,7 +141,7 @@ void add_submit(cli::App& app, Command& command) {
   verb.option("--rank", options->rank, "Adapter rank: 16, 32 or 64").show_default();
   verb.option("--resolution", options->resolution, "Voxels per side: 512 or 1024").show_default();
   verb.option("--steps", options->steps, "Optimizer steps, 100..10000").show_default();
-  verb.option("--lr", options->learning_rate, "Learning rate, 1e-6..1e-2").show_default();
+  verb.option("--lr", options->learning_rate, "Learning rate, 1e-6..1e-2 (default: what the base recommends)");
   verb.option("--batch-size", options->batch_size, "Samples of a step, 1..64 (default: by denoiser)");
   verb.option("--world-size", options->world_size,
               "Workers that train each denoiser together, 1..64; the adapter does not depend on it")
