@@ -45,6 +45,7 @@ void add_delete(cli::App& app, Command& command);
 void add_estimate(cli::App& app, Command& command);
 void add_billing(cli::App& app, Command& command);
 void add_generate(cli::App& app, Command& command);
+void add_doctor(cli::App& app, Command& command);
 void add_evaluate(cli::App& app, Command& command);
 void add_extract(cli::App& app, Command& command);
 void add_retexture(cli::App& app, Command& command);

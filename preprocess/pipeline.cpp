@@ -11,6 +11,7 @@
 #include "archive/zip_writer.h"
 #include "common/cores.h"
 #include "common/files.h"
+#include "common/installation.h"
 #include "common/sha256.h"
 #include "common/version.h"
 #include "dataset/layout.h"
