@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <stop_token>
 
 #include "client/command.h"
 #include "rpc/channel.h"
@@ -18,7 +19,7 @@ inline constexpr int kAll = std::numeric_limits<int>::max();  // as a limit
 std::string new_request_id();
 
 // One unary call to the coordinator: call(command, &v1::TenantService::Stub::GetTenant, request).
-// Errors as explain() puts them.
+// Errors as explain() puts them; CANCELLED: Ctrl-C.
 template <class Stub, class Request, class Response>
 Result<Response> call(const Command& command,
                       grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
@@ -26,8 +27,11 @@ Result<Response> call(const Command& command,
   Stub stub(coordinator_channel(command));
   grpc::ClientContext context;
   set_deadline(context);
+  const std::stop_callback on_stop(command.stop, [&] { context.TryCancel(); });
   Response response;
-  ESP_TRY(explain(from_grpc((stub.*method)(&context, request, &response)), command.coordinator));
+  const Status status = from_grpc((stub.*method)(&context, request, &response));
+  if (command.stop.stop_requested() && !status.ok()) return absl::CancelledError("stopped");
+  ESP_TRY(explain(status, command.coordinator));
   return response;
 }
 

@@ -113,20 +113,22 @@ int run(int argc, char** argv) {
   add_security(app, command.security);
   app.defaults_from(config_file(), "ESPALIER_CONFIG");
   app.flag("--json", command.json, "Machine-readable output, one JSON object per line");
-  for (const auto add : {add_up, add_submit, add_jobs, add_watch, add_logs, add_metrics, add_download, add_delete,
-                         add_estimate, add_billing, add_generate, add_extract, add_retexture, add_evaluate, add_render,
-                         add_admin, add_fetch_base, add_setup, add_completion}) {
+  for (const auto add :
+       {add_up,       add_submit,    add_jobs,      add_watch,  add_logs,     add_metrics,    add_download,
+        add_adapters, add_datasets,  add_artefacts, add_delete, add_estimate, add_billing,    add_generate,
+        add_extract,  add_retexture, add_evaluate,  add_render, add_admin,    add_fetch_base, add_setup,
+        add_doctor,   add_completion}) {
     add(app, command);
   }
   if (const auto done = app.parse(argc, argv)) return *done;
   configure_log("espalier", LogLevel::kWarning, LogFormat::kText);
   // `up` starts the coordinator that the others connect to; the rest of these need none.
   bool alone = false;
-  for (const char* verb : {"up", "estimate", "fetch-base", "eval", "render", "setup", "completion"})
+  for (const char* verb : {"up", "estimate", "fetch-base", "eval", "render", "setup", "doctor", "completion"})
     alone |= app.chosen(verb);
   const Status connected = alone ? absl::OkStatus() : connect(command);
   const Status status = connected.ok() ? command.run() : connected;
-  if (status.ok()) return 0;
+  if (status.ok()) return kExitOk;
   report(status, command.json);
   return exit_code(status);
 }

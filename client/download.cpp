@@ -1,22 +1,15 @@
-#include <grpcpp/grpcpp.h>
-
 #include <filesystem>
-#include <iostream>
 #include <set>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "cli/app.h"
-#include "client/board.h"
 #include "client/call.h"
 #include "client/command.h"
+#include "client/fetch_artefact.h"
 #include "client/job_view.h"
 #include "client/watch.h"
 #include "espalier/v1/artefacts.grpc.pb.h"
 #include "espalier/v1/datasets.grpc.pb.h"
-#include "rpc/channel.h"
-#include "rpc/status.h"
-#include "rpc/transfer.h"
 
 namespace espalier::client {
 namespace {
@@ -33,13 +26,9 @@ struct File {
 };
 
 Result<std::string> dataset_artefact(const Command& command, const std::string& dataset_id) {
-  const auto stub = v1::DatasetService::NewStub(coordinator_channel(command));
-  grpc::ClientContext context;
-  set_deadline(context);
   v1::GetDatasetRequest request;
   request.set_dataset_id(dataset_id);
-  v1::GetDatasetResponse response;
-  ESP_TRY(explain(from_grpc(stub->GetDataset(&context, request, &response)), command.coordinator));
+  ESP_ASSIGN(const auto response, call(command, &v1::DatasetService::Stub::GetDataset, request));
   return response.dataset().artefact_id();
 }
 
@@ -83,21 +72,7 @@ Status download(const Command& command, const DownloadOptions& options) {
   std::error_code error;
   std::filesystem::create_directories(options.folder, error);
   if (error) return absl::InvalidArgumentError(absl::StrCat(options.folder.string(), ": ", error.message()));
-  const auto stub = v1::ArtefactService::NewStub(coordinator_channel(command));
-  Board board(command.json);
-  for (const auto& file : files) {
-    TransferOptions transfer;
-    transfer.stop = command.stop;
-    transfer.on_progress = [&](int64_t done, int64_t total) {
-      board.set(file.name,
-                absl::StrFormat("%-30s %s  %s", file.name, bar(static_cast<double>(done) / total), bytes_text(total)),
-                done == total);
-    };
-    const auto path = options.folder / file.name;
-    const auto artefact = download_file(*stub, file.artefact_id, path, transfer);
-    if (!artefact.ok()) return explain(artefact.status(), command.coordinator);
-    std::cout << (command.json ? to_json(*artefact) : path.string()) << std::endl;
-  }
+  for (const auto& file : files) ESP_TRY(fetch_artefact(command, file.artefact_id, options.folder / file.name));
   return absl::OkStatus();
 }
 

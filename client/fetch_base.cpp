@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "cli/app.h"
-#include "client/board.h"
+#include "cli/board.h"
 #include "client/command.h"
 
 namespace espalier::client {
@@ -35,8 +35,8 @@ void print(const Command& command, const FetchBaseOptions& options, const Fetche
     std::cout << object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
     return;
   }
-  std::cout << base << ": " << fetched.files << " files, " << bytes_text(fetched.bytes) << ", "
-            << bytes_text(fetched.downloaded) << " of them downloaded now, all checked\n"
+  std::cout << base << ": " << fetched.files << " files, " << cli::bytes_text(fetched.bytes) << ", "
+            << cli::bytes_text(fetched.downloaded) << " of them downloaded now, all checked\n"
             << "Use it with --base " << base << ", for example: espalier up --base " << base << std::endl;
 }
 

@@ -12,7 +12,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "client/board.h"
+#include "cli/board.h"
 
 namespace espalier::client {
 namespace {
@@ -62,7 +62,8 @@ size_t on_data(char* data, size_t, size_t size, void* user) {
   if (code != 200 && code != 206) return size;  // the text of a refusal
   if (!transfer.begun) transfer.fault = begin(transfer, code);
   if (transfer.position + static_cast<int64_t>(size) > transfer.options.max_bytes) {
-    transfer.fault = absl::InvalidArgumentError(absl::StrCat("larger than ", bytes_text(transfer.options.max_bytes)));
+    transfer.fault =
+        absl::InvalidArgumentError(absl::StrCat("larger than ", cli::bytes_text(transfer.options.max_bytes)));
   }
   if (!transfer.fault.ok()) return 0;
   transfer.position += static_cast<int64_t>(size);

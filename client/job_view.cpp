@@ -5,8 +5,9 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "billing/price_list.h"
-#include "client/board.h"
+#include "cli/board.h"
 #include "common/denoiser.h"
+#include "common/exit_codes.h"
 
 namespace espalier::client {
 namespace {
@@ -122,7 +123,8 @@ Status outcome(const v1::Job& job) {
         if (denoiser.state() != v1::STAGE_STATE_FAILED) continue;
         absl::StrAppend(&failed, "\n  ", denoiser_text(denoiser.denoiser()), ": ", denoiser.error());
       }
-      return absl::AbortedError(absl::StrCat(job.job_id(), " succeeded in part; failed:", failed));
+      return with_exit_code(absl::AbortedError(absl::StrCat(job.job_id(), " succeeded in part; failed:", failed)),
+                            kExitPartial);
     }
     default:
       return absl::OkStatus();

@@ -27,7 +27,7 @@ std::string money(int64_t nanos);
 // Several lines for a person.
 std::string describe(const v1::Job& job);
 
-// OK for a job that succeeded; else what went wrong, as the exit of watch and submit --watch.
+// OK for a job that succeeded; else what went wrong, with the exit code of watch and submit --watch.
 Status outcome(const v1::Job& job);
 
 // sparse_structure,geometry -> the enum values. INVALID_ARGUMENT names the unknown one and the allowed ones.

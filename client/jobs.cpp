@@ -1,16 +1,12 @@
-#include <google/protobuf/util/time_util.h>
-#include <grpcpp/grpcpp.h>
-
 #include <iostream>
 
 #include "absl/strings/str_format.h"
 #include "cli/app.h"
+#include "client/call.h"
 #include "client/command.h"
 #include "client/job_view.h"
 #include "client/watch.h"
 #include "espalier/v1/jobs.grpc.pb.h"
-#include "rpc/channel.h"
-#include "rpc/status.h"
 
 namespace espalier::client {
 namespace {
@@ -28,32 +24,18 @@ void print_row(const v1::Job& job) {
 }
 
 Status list(const Command& command, int limit) {
-  const auto stub = v1::JobService::NewStub(coordinator_channel(command));
-  v1::ListJobsRequest request;
-  for (int left = limit; left > 0;) {
-    request.mutable_page()->set_page_size(std::min(left, 1000));
-    grpc::ClientContext context;
-    set_deadline(context);
-    v1::ListJobsResponse response;
-    ESP_TRY(explain(from_grpc(stub->ListJobs(&context, request, &response)), command.coordinator));
+  return call_pages(command, &v1::JobService::Stub::ListJobs, v1::ListJobsRequest(), limit, [&](const auto& response) {
     for (const auto& job : response.jobs()) {
       command.json ? void(std::cout << to_json(job) << "\n") : print_row(job);
     }
-    left -= response.jobs_size();
-    request.mutable_page()->set_page_token(response.next_page_token());
-    if (response.next_page_token().empty()) break;
-  }
-  return absl::OkStatus();
+    return response.jobs_size();
+  });
 }
 
 Status cancel(const Command& command, const std::string& job_id) {
-  const auto stub = v1::JobService::NewStub(coordinator_channel(command));
-  grpc::ClientContext context;
-  set_deadline(context);
   v1::CancelJobRequest request;
   request.set_job_id(job_id);
-  v1::CancelJobResponse response;
-  ESP_TRY(explain(from_grpc(stub->CancelJob(&context, request, &response)), command.coordinator));
+  ESP_ASSIGN(const auto response, call(command, &v1::JobService::Stub::CancelJob, request));
   std::cout << (command.json ? to_json(response.job()) : job_id + " is " + state_text(response.job().state()))
             << std::endl;
   return absl::OkStatus();

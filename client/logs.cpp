@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "cli/app.h"
+#include "client/call.h"
 #include "client/command.h"
 #include "client/job_view.h"
 #include "espalier/v1/jobs.grpc.pb.h"
@@ -28,14 +29,10 @@ void print(const v1::LogLine& line, bool json) {
 }
 
 Status stored(const Command& command, const LogOptions& options) {
-  const auto stub = v1::JobService::NewStub(coordinator_channel(command));
   v1::ListJobLogsRequest request;
   request.set_job_id(options.job_id);
   for (;;) {
-    grpc::ClientContext context;
-    set_deadline(context);
-    v1::ListJobLogsResponse response;
-    ESP_TRY(explain(from_grpc(stub->ListJobLogs(&context, request, &response)), command.coordinator));
+    ESP_ASSIGN(const auto response, call(command, &v1::JobService::Stub::ListJobLogs, request));
     if (response.lines().empty()) return absl::OkStatus();
     for (const auto& line : response.lines()) print(line, command.json);
     request.set_after_sequence(response.lines().rbegin()->sequence());
@@ -52,7 +49,8 @@ Status live(const Command& command, const LogOptions& options) {
   v1::LogLine line;
   while (reader->Read(&line)) print(line, command.json);
   const Status status = from_grpc(reader->Finish());
-  return command.stop.stop_requested() ? absl::OkStatus() : explain(status, command.coordinator);
+  if (command.stop.stop_requested() && !status.ok()) return absl::CancelledError("stopped");
+  return explain(status, command.coordinator);
 }
 
 }  // namespace

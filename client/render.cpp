@@ -6,6 +6,7 @@
 #include "cli/app.h"
 #include "client/command.h"
 #include "common/files.h"
+#include "common/printable.h"
 #include "image/codec.h"
 #include "mesh/import.h"
 #include "render/preview.h"
@@ -50,18 +51,26 @@ Status check(const RenderOptions& options) {
   return absl::OkStatus();
 }
 
-Result<std::vector<render::PreviewRow>> render_files(const RenderOptions& options, const std::stop_token& stop) {
+struct Drawn {
+  std::vector<render::PreviewRow> rows;
+  std::vector<std::string> warnings;  // of the importer: a texture that is missing is a silent grey
+};
+
+Result<Drawn> render_files(const RenderOptions& options, const std::stop_token& stop) {
   render::PreviewOptions preview = options.preview;
   if (options.turntable > 0) preview.views = options.turntable;
-  std::vector<render::PreviewRow> rows;
+  Drawn drawn;
   for (const std::string& file : options.files) {
     if (stop.stop_requested()) return absl::CancelledError("stopped");
     ESP_ASSIGN(mesh::Scene scene, mesh::import_scene(file));
+    for (const std::string& warning : scene.warnings) {
+      drawn.warnings.push_back(printable(absl::StrCat(file, ": ", warning)));
+    }
     auto views = render::render_preview(std::move(scene), preview);
     if (!views.ok()) return annotate(views.status(), file);
-    rows.push_back({fs::path(file).filename().string(), *std::move(views)});
+    drawn.rows.push_back({fs::path(file).filename().string(), *std::move(views)});
   }
-  return rows;
+  return drawn;
 }
 
 // Each frame shows one view of every file.
@@ -79,15 +88,18 @@ Result<std::string> turntable(const std::vector<render::PreviewRow>& rows) {
 Status render_command(const Command& command, const RenderOptions& options) {
   ESP_TRY(check(options));
   const fs::path output = output_of(options);
-  ESP_ASSIGN(const auto rows, render_files(options, command.stop));
+  ESP_ASSIGN(const Drawn drawn, render_files(options, command.stop));
+  const auto& rows = drawn.rows;
   Result<std::string> bytes = options.turntable > 0 ? turntable(rows)
                               : output.extension() == ".webp"
                                   ? image::encode_webp(render::preview_sheet(rows), kWebpQuality)
                                   : image::encode_png(render::preview_sheet(rows));
   ESP_TRY(bytes.status());
   ESP_TRY(write_file_atomic(output, *bytes));
+  for (const std::string& warning : drawn.warnings) std::cerr << "warning: " << warning << std::endl;
   if (command.json) {
-    std::cout << nlohmann::json{{"file", output.string()}, {"bytes", bytes->size()}}.dump() << std::endl;
+    const nlohmann::json object = {{"file", output.string()}, {"bytes", bytes->size()}, {"warnings", drawn.warnings}};
+    std::cout << object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
   } else {
     std::cout << output.string() << "\n";
   }

@@ -17,6 +17,7 @@
 #include "absl/strings/str_join.h"
 #include "client/security.h"
 #include "common/base_description.h"
+#include "common/exit_codes.h"
 #include "common/files.h"
 #include "process/child.h"
 #include "rpc/channel.h"
@@ -55,9 +56,7 @@ Result<std::vector<std::string>> base_settings(const fs::path& folder) {
   for (const Denoiser denoiser : base.denoisers) denoisers.emplace_back(to_string(denoiser));
   std::vector<std::string> settings = {setting("NAME", base.name)};
   if (!denoisers.empty()) settings.push_back(setting("DENOISERS", absl::StrJoin(denoisers, ",")));
-  if (base.recommended_learning_rate) {
-    settings.push_back(setting("RECOMMENDED_LEARNING_RATE", absl::StrCat(*base.recommended_learning_rate)));
-  }
+  settings.push_back(setting("RECOMMENDED_LEARNING_RATE", absl::StrCat(base.recommended_learning_rate.value_or(0))));
   if (!base.resolutions.empty()) settings.push_back(setting("RESOLUTIONS", absl::StrJoin(base.resolutions, ",")));
   return settings;
 }
@@ -108,8 +107,8 @@ class Service {
       write(exit.ok() ? absl::StrCat(name_, " ended with code ", exit->code, ", signal ", exit->signal)
                       : std::string(exit.status().message()));
       while (!starts.empty() && Clock::now() - starts.front() > std::chrono::minutes(1)) starts.pop_front();
-      // Exit code 2 says that the arguments are wrong: they will not get better.
-      gave_up_ = !exit.ok() || exit->code == 2 || starts.size() > kMaxRestarts;
+      const bool hopeless = !exit.ok() || exit->code == kExitInvalid || exit->code == kExitRefused;
+      gave_up_ = hopeless || starts.size() > kMaxRestarts;
     }
   }
 

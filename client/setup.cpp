@@ -4,7 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "cli/app.h"
-#include "client/board.h"
+#include "cli/board.h"
 #include "client/command.h"
 #include "client/setup/libtorch.h"
 #include "common/installation.h"
@@ -52,12 +52,12 @@ Result<fs::path> find_libtorch(const LibTorchPlace& place, const LibTorchWish& w
 }
 
 Result<fs::path> install_with_progress(const Command& command, const LibTorchPlace& place, const LibTorchWish& wish) {
-  Board board(command.json);
+  cli::Board board(command.json);
   const auto total = static_cast<int64_t>(libtorch_bytes(wish));
   const auto show = [&](uint64_t bytes) {
     board.set("install",
               absl::StrFormat("installing LibTorch %s into %s: %s of about %s", wish.version, place.home.string(),
-                              bytes_text(static_cast<int64_t>(bytes)), bytes_text(total)));
+                              cli::bytes_text(static_cast<int64_t>(bytes)), cli::bytes_text(total)));
   };
   show(0);
   return install_libtorch(place, wish, show, command.stop);

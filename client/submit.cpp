@@ -2,12 +2,13 @@
 
 #include <iostream>
 #include <map>
+#include <optional>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "cli/app.h"
-#include "client/board.h"
+#include "cli/board.h"
 #include "client/call.h"
 #include "client/command.h"
 #include "client/job_view.h"
@@ -26,7 +27,7 @@ struct SubmitOptions {
   std::string source;
   std::vector<std::string> denoisers = {"sparse_structure"};
   int rank = 32, resolution = 512, steps = 1000, batch_size = 0, world_size = 1;
-  double learning_rate = 1e-4;
+  std::optional<double> learning_rate;  // absent: what the base recommends
   int64_t seed = 0;
   std::vector<int> holdout_views;
   std::string name, request_id;
@@ -40,7 +41,7 @@ Result<v1::TrainingSpec> make_spec(const SubmitOptions& options) {
   spec.set_rank(options.rank);
   spec.set_resolution(options.resolution);
   spec.set_steps(options.steps);
-  spec.set_learning_rate(options.learning_rate);
+  if (options.learning_rate) spec.set_learning_rate(*options.learning_rate);
   spec.set_seed(options.seed);
   spec.set_batch_size(options.batch_size);
   spec.set_world_size(options.world_size);
@@ -49,17 +50,8 @@ Result<v1::TrainingSpec> make_spec(const SubmitOptions& options) {
   return spec;
 }
 
-Result<v1::SubmitJobResponse> call_submit(const Command& command, const v1::SubmitJobRequest& request) {
-  const auto stub = v1::JobService::NewStub(coordinator_channel(command));
-  grpc::ClientContext context;
-  set_deadline(context);
-  v1::SubmitJobResponse response;
-  ESP_TRY(explain(from_grpc(stub->SubmitJob(&context, request, &response)), command.coordinator));
-  return response;
-}
-
 Result<v1::Artefact> upload(const Command& command, const Source& source) {
-  Board board(command.json);
+  cli::Board board(command.json);
   UploadDescription description;
   description.kind = v1::ARTEFACT_KIND_ARCHIVE;
   description.file_name = source.name;
@@ -69,8 +61,8 @@ Result<v1::Artefact> upload(const Command& command, const Source& source) {
   transfer.patience_seconds = 15;
   transfer.on_progress = [&](int64_t done, int64_t total) {
     board.set("upload",
-              absl::StrFormat("%-17s %s  %s of %s", "upload", bar(static_cast<double>(done) / total), bytes_text(done),
-                              bytes_text(total)),
+              absl::StrFormat("%-17s %s  %s of %s", "upload", cli::bar(static_cast<double>(done) / total),
+                              cli::bytes_text(done), cli::bytes_text(total)),
               done == total);
   };
   const auto stub = v1::ArtefactService::NewStub(coordinator_channel(command));
@@ -80,10 +72,10 @@ Result<v1::Artefact> upload(const Command& command, const Source& source) {
 }
 
 Result<Source> open_with_progress(const Command& command, const std::string& from) {
-  Board board(command.json);
+  cli::Board board(command.json);
   const auto progress = [&](int64_t done, int64_t total) {
-    board.set("download", absl::StrFormat("%-17s %s%s%s", "download", bytes_text(done), total > 0 ? " of " : "",
-                                          total > 0 ? bytes_text(total) : ""));
+    board.set("download", absl::StrFormat("%-17s %s%s%s", "download", cli::bytes_text(done), total > 0 ? " of " : "",
+                                          total > 0 ? cli::bytes_text(total) : ""));
   };
   return open_source(from, progress, command.stop);
 }
@@ -94,11 +86,12 @@ Status check_spec(const Command& command, const v1::TrainingSpec& spec, const So
   *estimate.mutable_spec() = spec;
   estimate.set_objects(source.objects);
   estimate.set_reused_dataset(source.prepared);
-  const auto stub = v1::JobService::NewStub(coordinator_channel(command));
-  grpc::ClientContext context;
-  set_deadline(context);
-  v1::EstimateJobResponse response;
-  return explain(from_grpc(stub->EstimateJob(&context, estimate, &response)), command.coordinator);
+  return call(command, &v1::JobService::Stub::EstimateJob, estimate).status();
+}
+
+// What a job without --lr is trained with.
+std::string learning_rate_note(const v1::Job& job) {
+  return absl::StrFormat("learning rate %g, the default of this base; --lr sets another", job.spec().learning_rate());
 }
 
 Status submit(const Command& command, const SubmitOptions& options) {
@@ -117,11 +110,12 @@ Status submit(const Command& command, const SubmitOptions& options) {
     request.set_expected_objects(source.prepared ? 0 : source.objects);
     if (request.name().empty()) request.set_name(source.name);
   }
-  ESP_ASSIGN(const auto response, call_submit(command, request));
+  ESP_ASSIGN(const auto response, call(command, &v1::JobService::Stub::SubmitJob, request));
   const auto& job = response.job();
   if (!command.json) {
     std::cerr << (response.duplicate() ? "already submitted as " : "submitted ") << job.job_id() << ", estimate "
               << money(job.estimate().total_nanos()) << std::endl;
+    if (!options.learning_rate) std::cerr << learning_rate_note(job) << std::endl;
     for (const auto& warning : job.warnings()) std::cerr << "warning: " << warning << std::endl;
   }
   if (!options.watch) {
@@ -147,7 +141,7 @@ void add_submit(cli::App& app, Command& command) {
   verb.option("--rank", options->rank, "Adapter rank: 16, 32 or 64").show_default();
   verb.option("--resolution", options->resolution, "Voxels per side: 512 or 1024").show_default();
   verb.option("--steps", options->steps, "Optimizer steps, 100..10000").show_default();
-  verb.option("--lr", options->learning_rate, "Learning rate, 1e-6..1e-2").show_default();
+  verb.option("--lr", options->learning_rate, "Learning rate, 1e-6..1e-2 (default: what the base recommends)");
   verb.option("--batch-size", options->batch_size, "Samples of a step, 1..64 (default: by denoiser)");
   verb.option("--world-size", options->world_size,
               "Workers that train each denoiser together, 1..64; the adapter does not depend on it")

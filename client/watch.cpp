@@ -7,7 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "cli/app.h"
-#include "client/board.h"
+#include "cli/board.h"
+#include "client/call.h"
 #include "client/job_view.h"
 #include "common/stoppable_wait.h"
 #include "espalier/v1/jobs.grpc.pb.h"
@@ -69,7 +70,7 @@ class EventView {
 
   void preparation(const v1::PreparationProgress& progress) {
     const double share = progress.total() > 0 ? static_cast<double>(progress.done()) / progress.total() : 0;
-    std::string text = absl::StrFormat("%s  %d/%d objects", bar(share), progress.done(), progress.total());
+    std::string text = absl::StrFormat("%s  %d/%d objects", cli::bar(share), progress.done(), progress.total());
     if (progress.skipped() > 0) absl::StrAppend(&text, ", ", progress.skipped(), " skipped");
     line("preparation", text, progress.done() == progress.total());
   }
@@ -77,9 +78,9 @@ class EventView {
   void training(const v1::TrainingProgress& progress) {
     const double share = static_cast<double>(progress.step()) / std::max(1, progress.total_steps());
     line(denoiser_text(progress.denoiser()),
-         absl::StrFormat("%s  step %d/%d  loss %.4f  lr %.2g  grad %.3f  %.3f s/step  %s left", bar(share),
+         absl::StrFormat("%s  step %d/%d  loss %.4f  lr %.2g  grad %.3f  %.3f s/step  %s left", cli::bar(share),
                          progress.step(), progress.total_steps(), progress.loss(), progress.learning_rate(),
-                         progress.grad_norm(), progress.seconds_per_step(), duration_text(progress.eta_seconds())),
+                         progress.grad_norm(), progress.seconds_per_step(), cli::duration_text(progress.eta_seconds())),
          progress.step() == progress.total_steps());
   }
 
@@ -99,7 +100,7 @@ class EventView {
   }
 
   bool json_;
-  Board board_;
+  cli::Board board_;
 };
 
 // One connection. OK: the job has ended.
@@ -126,13 +127,9 @@ void add_job_argument(cli::App& verb, std::string& job_id) {
 }  // namespace
 
 Result<v1::Job> get_job(const Command& command, const std::string& job_id) {
-  const auto stub = v1::JobService::NewStub(coordinator_channel(command));
-  grpc::ClientContext context;
-  set_deadline(context);
   v1::GetJobRequest request;
   request.set_job_id(job_id);
-  v1::GetJobResponse response;
-  ESP_TRY(explain(from_grpc(stub->GetJob(&context, request, &response)), command.coordinator));
+  ESP_ASSIGN(const auto response, call(command, &v1::JobService::Stub::GetJob, request));
   return response.job();
 }
 

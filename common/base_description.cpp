@@ -1,5 +1,6 @@
 #include "common/base_description.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -37,6 +38,10 @@ std::vector<Denoiser> trainable(const json& pipeline) {
 }
 
 }  // namespace
+
+double default_learning_rate(std::optional<double> recommended) {
+  return recommended.value_or(0) > 0 ? std::clamp(*recommended, 1e-6, 1e-2) : 1e-4;
+}
 
 Result<BaseDescription> describe_base(const std::filesystem::path& folder) {
   ESP_ASSIGN(const auto about, read_object(folder / "espalier.json"));

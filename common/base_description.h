@@ -19,6 +19,10 @@ struct BaseDescription {
   std::optional<double> recommended_learning_rate;
 };
 
+// Of a training that names none: what its base recommends (absent or 0: nothing), within what a training may have;
+// else 1e-4.
+double default_learning_rate(std::optional<double> recommended);
+
 // NOT_FOUND or INVALID_ARGUMENT name the file that is missing, no JSON object, or without a name.
 Result<BaseDescription> describe_base(const std::filesystem::path& folder);
 

@@ -2,6 +2,8 @@
 
 #include <filesystem>
 
+#include "common/status.h"
+
 namespace espalier {
 
 // The folder of the espalier programs: that of the one which runs.
@@ -17,5 +19,11 @@ std::filesystem::path private_folder(const std::filesystem::path& programs);
 // `base` itself, unless it is kDefaultBase and there is no such folder here: then the nano base of the installation.
 inline constexpr char kDefaultBase[] = "models/nano";
 std::filesystem::path find_base(const std::filesystem::path& base);
+
+// The program that reads .blend files: a `blender`, or a Python (its file name begins with "python") with the module
+// bpy. `wanted` is taken as it is; empty: the environment variable ESPALIER_BLENDER, else .venv-blender/bin/python in a
+// folder above the running program (scripts/install-blender makes it), else `blender` on PATH.
+// NOT_FOUND naming the remedy: there is none, what is named is no executable file, or is "none".
+Result<std::filesystem::path> find_blender(const std::filesystem::path& wanted);
 
 }  // namespace espalier

@@ -5,10 +5,12 @@
 #include <thread>
 #include <vector>
 
+#include "common/cores.h"
+
 namespace espalier {
 
 int worker_count(int threads, size_t tasks) {
-  const int wanted = threads > 0 ? threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  const int wanted = threads > 0 ? threads : usable_cores();
   return std::max(1, static_cast<int>(std::min(static_cast<size_t>(wanted), tasks)));
 }
 

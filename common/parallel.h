@@ -5,7 +5,7 @@
 
 namespace espalier {
 
-// Threads to use for `tasks` pieces of work; `threads` 0: one per core.
+// Threads to use for `tasks` pieces of work; `threads` 0: one per core that may be used (common/cores.h).
 int worker_count(int threads, size_t tasks);
 
 // Calls work(task, worker) once for every task on `workers` threads, the caller's among them. Tasks start in order and

@@ -6,7 +6,9 @@ namespace espalier {
 
 Status annotate(const Status& status, std::string_view context) {
   if (status.ok()) return status;
-  return Status(status.code(), absl::StrCat(std::string(context), ": ", status.message()));
+  Status annotated(status.code(), absl::StrCat(std::string(context), ": ", status.message()));
+  status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) { annotated.SetPayload(url, payload); });
+  return annotated;
 }
 
 }  // namespace espalier

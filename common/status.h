@@ -18,7 +18,7 @@ using Status = absl::Status;
 template <class T>
 using Result = absl::StatusOr<T>;
 
-// The same code with `context: ` in front of the message; OK stays OK.
+// The same code and payloads with `context: ` in front of the message; OK stays OK.
 Status annotate(const Status& status, std::string_view context);
 
 }  // namespace espalier

@@ -53,7 +53,7 @@ void describe_base(BaseConfig& base, ConfigTable& table) {
              "Denoisers that the base has; jobs may ask for these.");
   table.list("base.resolutions", &base.resolutions, {"512", "1024"}, "Resolutions that the base has.");
   table.number("base.recommended_learning_rate", &base.recommended_learning_rate, 0, 1,
-               "Jobs far from it get a warning; 0 for none.");
+               "Of jobs that name none; jobs far from it get a warning. 0: 1e-4, and no warning.");
 }
 
 void describe_retention(RetentionConfig& retention, ConfigTable& table) {

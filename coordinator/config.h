@@ -41,7 +41,7 @@ struct BaseConfig {
   std::string name = "nano";
   std::vector<std::string> denoisers = {"sparse_structure", "geometry", "texture"};  // that it has
   std::vector<std::string> resolutions = {"512"};                                    // tiers that it has
-  double recommended_learning_rate = 2e-3;                                           // 0: no advice
+  double recommended_learning_rate = 2e-3;                                           // 0: it recommends none
 };
 
 struct LimitConfig {

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/parallel.h"
 #include "common/sha256.h"
 #include "dataset/file_source.h"
 #include "dataset/latent_files.h"
@@ -228,9 +229,8 @@ std::vector<Result<Checked>> check_all(const Checker& checker, const std::vector
   const auto work = [&] {
     for (size_t i = next++; i < records.size(); i = next++) results[i] = checker.check(*records[i]);
   };
-  const size_t wanted = threads > 0 ? static_cast<size_t>(threads) : std::max(1u, std::thread::hardware_concurrency());
   std::vector<std::jthread> pool;
-  for (size_t i = 1; i < std::min(wanted, records.size()); ++i) pool.emplace_back(work);
+  for (int i = 1; i < worker_count(threads, records.size()); ++i) pool.emplace_back(work);
   work();
   pool.clear();
   return results;

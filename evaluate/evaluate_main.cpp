@@ -1,10 +1,13 @@
 // espalier-evaluate: judges a base and adapters by the objects of a prepared dataset.
-#include <cstdio>
+#include <algorithm>
+#include <functional>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "cli/app.h"
+#include "cli/board.h"
 #include "common/events.h"
 #include "common/exit_codes.h"
 #include "common/files.h"
@@ -14,6 +17,7 @@
 #include "evaluate/evaluation.h"
 #include "evaluate/report.h"
 #include "image/codec.h"
+#include "nn/threads.h"
 
 namespace {
 
@@ -58,14 +62,21 @@ Status write_report(const espalier::evaluate::EvaluationReport& report, const fs
   return espalier::write_file_atomic(folder / "contact_sheet.png", png);
 }
 
-void show_progress(const std::string& candidate, int done, int objects) {
-  std::fprintf(stderr, "\r%s: %d of %d objects%s", candidate.c_str(), done, objects, done == objects ? "\n" : "");
+// Every object is worth a line: each takes seconds.
+std::function<void(const std::string&, int, int)> shown_on(espalier::cli::Board& board) {
+  return [&board](const std::string& candidate, int done, int objects) {
+    const double share = static_cast<double>(done) / std::max(objects, 1);
+    board.set(candidate,
+              absl::StrFormat("%-17s %s  %d of %d objects", candidate, espalier::cli::bar(share), done, objects),
+              /*milestone=*/true);
+  };
 }
 
 Status run(Options options, const espalier::EventWriter& events) {
   if (options.output.empty()) options.config.picture_size = 0;
   options.config.base = espalier::find_base(options.config.base);
-  options.config.progress = show_progress;
+  espalier::cli::Board board;
+  options.config.progress = shown_on(board);
   if (options.progress_fd >= 0) {
     options.config.progress = [&](const std::string& candidate, int done, int objects) {
       events.write({{"event", "evaluation"}, {"candidate", candidate}, {"done", done}, {"total", objects}});
@@ -80,6 +91,7 @@ Status run(Options options, const espalier::EventWriter& events) {
 
 int main(int argc, char** argv) {
   espalier::keep_freed_memory();
+  espalier::nn::use_available_cores();
   const espalier::StopSignals signals;  // before any thread
   espalier::cli::App app("espalier-evaluate", "Judges a base model and adapters by the objects of a prepared dataset.");
   Options options;

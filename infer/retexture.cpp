@@ -180,6 +180,7 @@ Result<GeneratedAssets> run_retexture(const RetextureRequest& request, Retexture
   assets.representation = Representation::kGivenMesh;
   assets.textured = true;
   assets.texture = plan.params;
+  for (const std::string& warning : request.mesh.warnings) assets.warnings.push_back(absl::StrCat("mesh: ", warning));
   Stopwatch watch;
   ESP_ASSIGN(const auto conditions, encode(plan.images, networks, hooks));
   watch.lap("condition");

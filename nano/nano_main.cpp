@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "nano/demo_objects.h"
 #include "nano/recipe.h"
+#include "nn/threads.h"
 
 namespace {
 
@@ -69,6 +70,7 @@ void add_step(espalier::cli::App& app, const char* name, const char* description
 int main(int argc, char** argv) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);  // reports take minutes: a line is shown when it is known
   espalier::keep_freed_memory();
+  espalier::nn::use_available_cores();
   espalier::configure_log("nano", espalier::LogLevel::kInfo, espalier::LogFormat::kText);
   espalier::cli::App app("espalier-nano", "Makes the nano base and writes the demo's assets.");
   app.require_verb();

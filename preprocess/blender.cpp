@@ -7,14 +7,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <fstream>
-#include <system_error>
 #include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "preprocess/dump_scene_script.h"
 #include "preprocess/sandbox.h"
 #include "preprocess/scene_file.h"
@@ -24,33 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kFoldersAbove = 3;  // of the program, in which a .venv-blender is looked for
 constexpr rlim_t kThreadStack = rlim_t{8} << 20;
-
-bool is_executable(const fs::path& file) {
-  std::error_code error;
-  return fs::is_regular_file(file, error) && ::access(file.c_str(), X_OK) == 0;
-}
-
-fs::path installed_beside_program() {
-  std::error_code error;
-  fs::path folder = fs::read_symlink("/proc/self/exe", error).parent_path();
-  for (int i = 0; i < kFoldersAbove && folder.has_relative_path(); ++i, folder = folder.parent_path()) {
-    const fs::path python = folder / ".venv-blender" / "bin" / "python";
-    if (is_executable(python)) return python;
-  }
-  return {};
-}
-
-fs::path on_path() {
-  const char* path = std::getenv("PATH");
-  if (path == nullptr) return {};
-  for (const std::string& folder : std::vector<std::string>(absl::StrSplit(path, ':', absl::SkipEmpty()))) {
-    const fs::path program = fs::path(folder) / "blender";
-    if (program.is_absolute() && is_executable(program)) return program;
-  }
-  return {};
-}
 
 // What a .blend begins with: its own magic, or that of gzip (before Blender 3.0) or zstd around it.
 bool begins_like_blend(const fs::path& file) {
@@ -102,21 +73,6 @@ void write_error(const std::string& message) {
 }  // namespace
 
 bool is_blend_name(std::string_view file) { return absl::AsciiStrToLower(std::string(file)).ends_with(".blend"); }
-
-Result<fs::path> find_blender(const fs::path& wanted) {
-  const char* named = std::getenv("ESPALIER_BLENDER");
-  const fs::path given = wanted.empty() && named != nullptr ? fs::path(named) : wanted;
-  if (given == "none") return absl::NotFoundError("reading .blend files is switched off (blender: none)");
-  if (!given.empty()) {
-    if (is_executable(given)) return fs::absolute(given);
-    return absl::NotFoundError(absl::StrCat("blender: ", given.string(), " is not an executable file"));
-  }
-  if (fs::path found = installed_beside_program(); !found.empty()) return found;
-  if (fs::path found = on_path(); !found.empty()) return found;
-  return absl::NotFoundError(
-      ".blend files are read by Blender, and there is none: run scripts/install-blender, or name one (--blender; of a "
-      "worker: preprocess.blender)");
-}
 
 int import_blend_child(const fs::path& root, const std::string& file, const fs::path& blender) {
   if (!begins_like_blend(root / file)) {

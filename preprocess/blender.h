@@ -12,12 +12,6 @@ namespace espalier::preprocess {
 // Whether an asset is a .blend file, by its name.
 bool is_blend_name(std::string_view file);
 
-// The program that reads .blend files: a `blender`, or a Python (its file name begins with "python") with the module
-// bpy. `wanted` is taken as it is; empty: the environment variable ESPALIER_BLENDER, else .venv-blender/bin/python in a
-// folder above the running program (scripts/install-blender makes it), else `blender` on PATH.
-// NOT_FOUND naming the remedy: there is none, what is named is no executable file, or is "none".
-Result<std::filesystem::path> find_blender(const std::filesystem::path& wanted);
-
 // The verb by which a program is asked to become Blender: `<program> import-blend ROOT FILE BLENDER`, result on
 // descriptor 3.
 inline constexpr const char* kImportBlendVerb = "import-blend";

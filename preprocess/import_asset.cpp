@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "common/installation.h"
 #include "mesh/import.h"
 #include "preprocess/blender.h"
 #include "preprocess/sandbox.h"

@@ -5,12 +5,13 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <system_error>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "archive/zip_writer.h"
+#include "common/cores.h"
 #include "common/files.h"
+#include "common/installation.h"
 #include "common/sha256.h"
 #include "common/version.h"
 #include "dataset/layout.h"
@@ -101,8 +102,7 @@ Result<Plan> make_plan(const PreprocessConfig& config) {
   ESP_ASSIGN(plan.encoders, Encoders::load(base));
   plan.base_name = base.name();
   plan.grid_scale = base.grid_scale();
-  plan.threads =
-      config.threads > 0 ? config.threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  plan.threads = config.threads > 0 ? config.threads : usable_cores();
   settings.importer = config.importer;
   settings.views = config.views;
   settings.render_size = config.render_resolution > 0 ? config.render_resolution : settings.voxel_resolution;

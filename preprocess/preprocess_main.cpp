@@ -6,6 +6,7 @@
 #include "common/exit_codes.h"
 #include "common/log.h"
 #include "common/stop_signals.h"
+#include "nn/threads.h"
 #include "preprocess/blender.h"
 #include "preprocess/command_line.h"
 #include "preprocess/import_asset.h"
@@ -18,6 +19,7 @@ int main(int argc, char** argv) {
     ::_exit(preprocess::import_asset_child(argv[2], argv[3]));
   if (argc == 5 && std::string_view(argv[1]) == preprocess::kImportBlendVerb)
     ::_exit(preprocess::import_blend_child(argv[2], argv[3], argv[4]));
+  nn::use_available_cores();
   configure_log("preprocess", LogLevel::kInfo, LogFormat::kText);
   const StopSignals signals;
   preprocess::CommandLine line;

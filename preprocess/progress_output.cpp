@@ -4,19 +4,12 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "common/printable.h"
 
 namespace espalier::preprocess {
-namespace {
-
-// Text of a stranger's file without control characters, which a terminal would obey.
-std::string printable(const std::string& text) {
-  std::string out = text;
-  for (char& c : out) c = static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
-  return out;
-}
-
-}  // namespace
 
 PreprocessObserver ProgressOutput::observer() {
   PreprocessObserver observer;
@@ -28,7 +21,7 @@ PreprocessObserver ProgressOutput::observer() {
 
 void ProgressOutput::started(int64_t total) {
   events_.write({{"event", "started"}, {"task", task_}, {"total", total}});
-  if (for_people_) std::fprintf(stderr, "%lld objects\n", static_cast<long long>(total));
+  board_.print(absl::StrCat(total, " objects"));
 }
 
 void ProgressOutput::object(const ObjectEvent& event) {
@@ -36,18 +29,18 @@ void ProgressOutput::object(const ObjectEvent& event) {
                          {"skipped", event.skipped}, {"path", event.path}, {"status", event.status}};
   if (!event.code.empty()) line["code"] = event.code, line["message"] = event.message;
   events_.write(line);
-  if (!for_people_) return;
-  std::fprintf(stderr, "[%lld/%lld] %-9s %s", static_cast<long long>(event.done), static_cast<long long>(event.total),
-               event.status.c_str(), printable(event.path).c_str());
-  if (event.status == "failed")
-    std::fprintf(stderr, ": %s: %s\n", event.code.c_str(), printable(event.message).c_str());
-  else
-    std::fprintf(stderr, "  %.1f s\n", event.seconds);
+  std::string text = absl::StrFormat("[%d/%d] %-9s %s", event.done, event.total, event.status, printable(event.path));
+  if (event.status == "ok") {
+    absl::StrAppendFormat(&text, "  %.1f s", event.seconds);
+    return board_.set("object", text, /*milestone=*/true);
+  }
+  if (!event.code.empty()) absl::StrAppend(&text, ": ", event.code, ": ", printable(event.message));
+  board_.print(text);  // stays to be read
 }
 
 void ProgressOutput::warning(const std::string& message) {
   events_.write({{"event", "log"}, {"level", "warning"}, {"message", message}});
-  if (for_people_) std::fprintf(stderr, "warning: %s\n", printable(message).c_str());
+  board_.print(absl::StrCat("warning: ", printable(message)));
 }
 
 void ProgressOutput::result(const PreprocessResult& result) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "cli/board.h"
 #include "common/events.h"
 #include "common/status.h"
 #include "preprocess/pipeline.h"
@@ -16,7 +17,7 @@ class ProgressOutput {
  public:
   // `task`: preprocess or merge.
   ProgressOutput(int progress_fd, std::string task)
-      : events_(progress_fd), for_people_(progress_fd < 0), task_(std::move(task)) {}
+      : events_(progress_fd), for_people_(progress_fd < 0), task_(std::move(task)), board_(!for_people_) {}
 
   PreprocessObserver observer();
   void result(const PreprocessResult& result);
@@ -30,6 +31,7 @@ class ProgressOutput {
   EventWriter events_;
   const bool for_people_;
   const std::string task_;
+  cli::Board board_;
 };
 
 }  // namespace espalier::preprocess

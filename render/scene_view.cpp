@@ -5,6 +5,7 @@
 #include <string>
 #include <thread>
 
+#include "common/parallel.h"
 #include "render/filmic.h"
 #include "render/integrator.h"
 
@@ -153,10 +154,8 @@ Result<image::Image> SceneTracer::render(const Camera& camera, const Lighting& l
           render_pixel(integrator, shot, options, x, y, picture.at(x, y));
     }
   };
-  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  const int threads = std::min(options.threads ? options.threads : cores, tiles);
   std::vector<std::jthread> pool;
-  for (int i = 1; i < threads; ++i) pool.emplace_back(work);
+  for (int i = 1; i < worker_count(options.threads, tiles); ++i) pool.emplace_back(work);
   work();
   pool.clear();
   return picture;

@@ -23,8 +23,8 @@ struct ServerOptions {
   int max_receive_bytes = 4 << 20;
 };
 
-// A gRPC server with what all of ours share: keepalive, message limits, health service (grpc.health.v1, "" and every
-// service), reflection. Thread-safe.
+// A gRPC server with what all of ours share: keepalive, message limits, health service (grpc.health.v1, for the whole
+// server, ""), reflection. Thread-safe.
 class RpcServer {
  public:
   // The services stay the caller's and must outlive the server.

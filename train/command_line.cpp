@@ -30,7 +30,7 @@ void add_request(cli::App& app, TrainConfig& config, Extra& extra) {
   app.option("--alpha", extra.alpha, "scaling is alpha / rank; default: the rank");
   app.option("--targets", config.targets, "attn+mlp, attn, or module suffixes joined by commas").show_default();
   app.option("--steps", config.steps, "optimizer updates, 100..10000").show_default();
-  app.option("--lr", config.learning_rate, "learning rate, 1e-6..1e-2").show_default();
+  app.option("--lr", config.learning_rate, "learning rate, 1e-6..1e-2; default: what the base recommends");
   app.option("--schedule", config.schedule, "constant or cosine").show_default();
   app.option("--warmup-steps", config.warmup_steps, "linear warm-up").show_default();
   app.option("--batch-size", extra.batch_size, "samples of an update, 1..256; default: by denoiser");

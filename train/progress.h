@@ -4,6 +4,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
+#include "cli/board.h"
 #include "common/events.h"
 #include "common/status.h"
 
@@ -12,7 +13,7 @@ namespace espalier::train {
 // Where the events of a training go: the descriptor of the worker, or people.
 class ProgressOutput {
  public:
-  // `fd` < 0: people watch on `terminal` (a bar on a terminal, a line now and then elsewhere) instead of a program.
+  // `fd` < 0: people watch on `terminal` (cli/board.h) instead of a program.
   ProgressOutput(int fd, std::FILE* terminal);
 
   void write(const nlohmann::json& event);
@@ -22,12 +23,11 @@ class ProgressOutput {
  private:
   void show(const nlohmann::json& event);
   void show_step(const nlohmann::json& event);
-  void line(const std::string& text);
 
   EventWriter events_;
   std::FILE* terminal_;
-  bool people_, bar_;
-  bool bar_open_ = false;
+  const bool people_;
+  cli::Board board_;
 };
 
 }  // namespace espalier::train

@@ -29,6 +29,10 @@ void RunEvents::record(const json& event) {
 
 void RunEvents::rendezvous(int port) const { emit({{"event", "rendezvous"}, {"port", port}}); }
 
+void RunEvents::tell(const std::string& message) const {
+  emit({{"event", "log"}, {"level", "info"}, {"message", message}});
+}
+
 void RunEvents::warn(const std::string& message) const {
   emit({{"event", "log"}, {"level", "warning"}, {"message", message}});
 }

@@ -24,6 +24,7 @@ class RunEvents {
   LoopHooks hooks();
 
   void rendezvous(int port) const;
+  void tell(const std::string& message) const;
   void warn(const std::string& message) const;
   void result(const TrainResult& result) const;
 

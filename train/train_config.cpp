@@ -51,7 +51,7 @@ void check_request(const TrainConfig& config, Faults& faults) {
     faults.add("alpha", absl::StrCat(*config.alpha), "above 0, at most 1024");
   }
   faults.in_range<int64_t>("steps", config.steps, 100, 10000);
-  faults.in_range("learning_rate", config.learning_rate, 1e-6, 1e-2);
+  if (config.learning_rate) faults.in_range("learning_rate", *config.learning_rate, 1e-6, 1e-2);
   faults.one_of<std::string>("schedule", config.schedule, {"constant", "cosine"});
   faults.in_range<int64_t>("warmup_steps", config.warmup_steps, 0, config.steps);
   faults.in_range("condition_dropout", config.condition_dropout, 0.0, 1.0);

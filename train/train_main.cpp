@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/stop_signals.h"
 #include "common/wait_policy.h"
+#include "nn/threads.h"
 #include "train/command_line.h"
 #include "train/progress.h"
 #include "train/trainer.h"
@@ -14,6 +15,7 @@ int main(int argc, char** argv) {
   using namespace espalier;
   let_waiting_threads_sleep(argv);
   keep_freed_memory();
+  nn::use_available_cores();
   configure_log("train", LogLevel::kInfo, LogFormat::kText);
   const StopSignals signals;
   train::CommandLine line;

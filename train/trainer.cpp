@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "common/base_description.h"
 #include "common/sha256.h"
 #include "nn/lora/adapter.h"
 #include "nn/lora/adapter_file.h"
@@ -56,6 +57,7 @@ class AdapterTraining {
       : config_(config),
         stage_(stage),
         base_(std::move(base)),
+        learning_rate_(config.learning_rate.value_or(default_learning_rate(base_.recommended_learning_rate()))),
         limits_(call_limits(config, stage)),
         device_(pick_device()),
         events_(config, std::move(on_event)) {}
@@ -64,7 +66,7 @@ class AdapterTraining {
 
  private:
   Status open_task();
-  void warn_of_learning_rate() const;
+  void tell_learning_rate() const;
   Status make_adapter();
   std::string fingerprint() const;
   LoopConfig loop_config() const;
@@ -76,6 +78,7 @@ class AdapterTraining {
   const TrainConfig& config_;
   const Stage& stage_;
   const nn::BaseModel base_;
+  const double learning_rate_;
   const CallLimits limits_;
   const c10::Device device_;
   RunEvents events_;
@@ -93,10 +96,13 @@ Status AdapterTraining::open_task() {
   return absl::OkStatus();
 }
 
-void AdapterTraining::warn_of_learning_rate() const {
+void AdapterTraining::tell_learning_rate() const {
   const auto advised = base_.recommended_learning_rate();
-  if (!advised || (config_.learning_rate * 5 >= *advised && config_.learning_rate <= *advised * 5)) return;
-  events_.warn(absl::StrCat("learning rate ", config_.learning_rate, " is far from the ", *advised, " that base model ",
+  if (!config_.learning_rate) {
+    return events_.tell(absl::StrCat("learning rate ", learning_rate_, ", the default of base model ", base_.name()));
+  }
+  if (!advised || (learning_rate_ * 5 >= *advised && learning_rate_ <= *advised * 5)) return;
+  events_.warn(absl::StrCat("learning rate ", learning_rate_, " is far from the ", *advised, " that base model ",
                             base_.name(), " recommends"));
 }
 
@@ -134,7 +140,7 @@ LoopConfig AdapterTraining::loop_config() const {
   loop.item_tokens = task_->data().training_tokens();
   loop.seed = config_.seed;
   loop.schedule.kind = config_.schedule == "cosine" ? Schedule::Kind::kCosine : Schedule::Kind::kConstant;
-  loop.schedule.learning_rate = config_.learning_rate;
+  loop.schedule.learning_rate = learning_rate_;
   loop.schedule.warmup_steps = config_.warmup_steps;
   loop.schedule.total_steps = config_.steps;
   loop.ema_decay = config_.ema_decay;
@@ -165,7 +171,7 @@ nn::AdapterInfo AdapterTraining::adapter_info(int64_t steps) const {
   info.base_model = task_->networks().model_name;
   info.base_sha256 = task_->networks().model_sha256;
   info.steps = steps;
-  info.learning_rate = config_.learning_rate;
+  info.learning_rate = learning_rate_;
   info.seed = config_.seed;
   info.dataset_id = task_->data().dataset().id();
   info.job_id = config_.job_id;
@@ -207,7 +213,7 @@ Result<TrainResult> AdapterTraining::run(std::stop_token stop) {
   ESP_TRY(events_.open_log());
   ESP_TRY(open_task());
   ESP_TRY(make_adapter());
-  warn_of_learning_rate();
+  tell_learning_rate();
   ESP_ASSIGN(const auto trained, loop(*collective, std::move(stop)));
   auto result = finish(trained);
   leave(*collective);

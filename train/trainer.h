@@ -25,7 +25,7 @@ struct TrainConfig {
   std::optional<double> alpha;                  // (0, 1024]; absent: the rank, so that the scaling is 1
   std::string targets = "attn+mlp";             // attn+mlp, attn, or a comma list of module suffixes
   int64_t steps = 1000;                         // optimizer updates, 100..10000
-  double learning_rate = 1e-4;                  // 1e-6..1e-2
+  std::optional<double> learning_rate;          // 1e-6..1e-2; absent: what the base recommends, else 1e-4
   std::string schedule = "constant";            // constant or cosine (to 2 % of the rate)
   int64_t warmup_steps = 0;                     // 0..steps, linear, in front of either schedule
   double condition_dropout = 0.1;               // 0..1, probability of training on the empty condition

@@ -7,6 +7,8 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "common/cgroup.h"
+#include "common/exit_codes.h"
 #include "common/log.h"
 #include "common/route.h"
 #include "common/stoppable_wait.h"
@@ -42,7 +44,10 @@ std::vector<v1::Device> devices_of(const WorkerConfig& config) {
   auto& cpu = devices.emplace_back();
   cpu.set_name("cpu");
   struct sysinfo info;
-  if (::sysinfo(&info) == 0) cpu.set_memory_bytes(static_cast<int64_t>(info.totalram) * info.mem_unit);
+  if (::sysinfo(&info) == 0) {
+    const int64_t memory = static_cast<int64_t>(info.totalram) * info.mem_unit;
+    cpu.set_memory_bytes(std::min(memory, cgroup_limits().memory_bytes.value_or(memory)));
+  }
   return devices;
 }
 
@@ -187,7 +192,9 @@ Status Agent::run(std::stop_token stop) {
     const auto began = Clock::now();
     const Status status = Session(*impl_, stop).run();
     if (status.ok()) return status;
-    if (is_final(status)) return annotate(status, absl::StrCat("coordinator ", impl_->config.coordinator));
+    if (is_final(status)) {
+      return with_exit_code(annotate(status, absl::StrCat("coordinator ", impl_->config.coordinator)), kExitRefused);
+    }
     if (Clock::now() - began > kLongestPause) pause = kFirstPause;  // it had worked for a while
     log_warning("not attached", {{"err", std::string(status.message())}, {"retry_ms", pause.count()}});
     wait_unless_stopped(pause, stop);

@@ -17,7 +17,7 @@ class Agent {
   ~Agent();
 
   // When `stop` is set: assigns nothing more, stops the children (they write checkpoints), hands their tasks back and
-  // returns OK. FAILED_PRECONDITION or ABORTED: the coordinator refuses this worker for good (another base; another
+  // returns OK. An error has kExitRefused: the coordinator refuses this worker for good (another base, its key, another
   // process attached under the same identity).
   Status run(std::stop_token stop);
 

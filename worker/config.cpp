@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <filesystem>
 #include <random>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base_description.h"
+#include "common/cores.h"
 #include "common/files.h"
 #include "common/route.h"
 
@@ -73,7 +73,8 @@ void describe(WorkerConfig& config, ConfigTable& table) {
       "Reads .blend files: a blender, or a Python with the module bpy; empty: the one that scripts/install-blender "
       "made, or on PATH; none: refuses them.");
   table.integer("slots", &config.slots, 1, 64, "Tasks at a time.");
-  table.integer("threads_per_task", &config.threads_per_task, 0, 1024, "CPU threads of a task; 0: cores / slots.");
+  table.integer("threads_per_task", &config.threads_per_task, 0, 1024,
+                "CPU threads of a task; 0: the cores this process may use / slots.");
   table.list(
       "devices", &config.devices, {},
       "GPUs of this worker, as CUDA_VISIBLE_DEVICES names them; slot i gets the i-th, in turn. Empty: a task sees "
@@ -110,7 +111,7 @@ Status complete(WorkerConfig& config) {
   }
   if (!faults.empty()) return absl::InvalidArgumentError(absl::StrJoin(faults, "\n"));
   if (config.threads_per_task < 1) {
-    config.threads_per_task = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / config.slots);
+    config.threads_per_task = std::max(1, usable_cores() / config.slots);
   }
   if (config.advertise_address.empty()) config.advertise_address = own_address(config.coordinator);
   for (std::string* path : {&config.data_dir, &config.base, &config.programs}) *path = fs::absolute(*path).string();

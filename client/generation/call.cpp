@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
-#include "client/board.h"
+#include "cli/board.h"
 #include "common/files.h"
 #include "common/sha256.h"
 #include "rpc/channel.h"
@@ -73,7 +73,7 @@ void print_states(const v1::GenerateFinished& finished) {
 
 Status receive(const Command& command, grpc::ClientReader<v1::GenerateEvent>& reader, ResultFiles& files,
                bool& finished) {
-  Board board(command.json);
+  cli::Board board(command.json);
   v1::GenerateEvent event;
   while (reader.Read(&event)) {
     if (command.json && !event.has_chunk()) std::cout << to_json(event) << std::endl;
@@ -82,7 +82,7 @@ Status receive(const Command& command, grpc::ClientReader<v1::GenerateEvent>& re
     } else if (event.has_progress()) {
       const auto& progress = event.progress();
       const double share = progress.total() > 0 ? static_cast<double>(progress.done()) / progress.total() : 0;
-      board.set(progress.stage(), absl::StrFormat("%-17s %s", progress.stage(), bar(share)),
+      board.set(progress.stage(), absl::StrFormat("%-17s %s", progress.stage(), cli::bar(share)),
                 progress.done() == progress.total());
     } else if (event.has_file()) {
       ESP_TRY(files.begin(event.file()));
@@ -114,6 +114,7 @@ Status run_generation(const Command& command, const StartGeneration& start, cons
   if (!received.ok()) context.TryCancel();
   const Status status = from_grpc(reader->Finish());
   ESP_TRY(received);
+  if (command.stop.stop_requested() && !status.ok()) return absl::CancelledError("stopped");
   ESP_TRY(explain(status, command.inference));
   return finished ? absl::OkStatus() : absl::DataLossError("the service ended the stream without a result");
 }

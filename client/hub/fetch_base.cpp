@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "client/board.h"
+#include "cli/board.h"
 #include "client/hub/digest.h"
 #include "client/hub/progress.h"
 #include "client/hub/record.h"
@@ -167,8 +167,8 @@ class Fetch {
       return absl::OkStatus();
     }
     return absl::ResourceExhaustedError(
-        absl::StrCat(record_.folder().string(), ": ", bytes_text(needed), " are to be downloaded, but the disk has ",
-                     bytes_text(static_cast<int64_t>(space.available)),
+        absl::StrCat(record_.folder().string(), ": ", cli::bytes_text(needed),
+                     " are to be downloaded, but the disk has ", cli::bytes_text(static_cast<int64_t>(space.available)),
                      " left; make room, choose another folder (-o) or less (--only, --tiers)"));
   }
 

@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
-#include "client/board.h"
+#include "cli/board.h"
 #include "client/hub/listing.h"
 #include "common/stoppable_wait.h"
 #include "rpc/channel.h"
@@ -170,7 +170,7 @@ Status Hub::retry(const std::string& repo, const std::function<Status(HttpReply&
     const auto pause = std::max(options_.backoff * (1 << std::min(failures - 1, 5)), wished_wait(reply));
     if (options_.on_retry) {
       options_.on_retry(absl::StrCat(repo, ": ", std::string(status.message()), "; again in ",
-                                     duration_text(std::chrono::duration<double>(pause).count())));
+                                     cli::duration_text(std::chrono::duration<double>(pause).count())));
     }
     if (!wait_unless_stopped(pause, options_.stop)) return explain(absl::CancelledError("stopped"), reply, repo);
   }

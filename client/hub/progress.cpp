@@ -44,22 +44,22 @@ void FetchProgress::checking(const std::string& name) {
 }
 
 void FetchProgress::finish(const std::string& name, int64_t size) {
-  board_.print(absl::StrFormat("%-72s %8s", name, bytes_text(size)));
+  board_.print(absl::StrFormat("%-72s %8s", name, cli::bytes_text(size)));
   draw();
 }
 
 void FetchProgress::draw() {
   drawn_ = Clock::now();
-  board_.set("file",
-             absl::StrFormat("%s  %s  %s", bar(share(done_, size_), kBarWidth), bytes_text(size_), short_name(name_)));
+  board_.set("file", absl::StrFormat("%s  %s  %s", cli::bar(share(done_, size_), kBarWidth), cli::bytes_text(size_),
+                                     short_name(name_)));
   if (total_ == 0) return;
   const double seconds = std::chrono::duration<double>(drawn_ - start_).count();
   const double rate = seconds > 0 ? static_cast<double>(loaded_) / seconds : 0;  // bytes/s
-  std::string line =
-      absl::StrFormat("%s  %s of %s", bar(share(loaded_, total_)), bytes_text(loaded_), bytes_text(total_));
+  std::string line = absl::StrFormat("%s  %s of %s", cli::bar(share(loaded_, total_)), cli::bytes_text(loaded_),
+                                     cli::bytes_text(total_));
   if (rate > 0) {
-    absl::StrAppend(&line, "  ", bytes_text(static_cast<int64_t>(rate)), "/s  ",
-                    duration_text(static_cast<double>(total_ - loaded_) / rate), " left");
+    absl::StrAppend(&line, "  ", cli::bytes_text(static_cast<int64_t>(rate)), "/s  ",
+                    cli::duration_text(static_cast<double>(total_ - loaded_) / rate), " left");
   }
   board_.set("all", line);
 }

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "client/board.h"
+#include "cli/board.h"
 
 namespace espalier::client {
 
@@ -26,7 +26,7 @@ class FetchProgress {
 
   void draw();
 
-  Board board_;
+  cli::Board board_;
   std::string name_;
   int64_t size_ = 0, done_ = 0;  // of the file at hand
   int64_t total_ = 0;            // bytes to load in all

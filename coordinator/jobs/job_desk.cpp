@@ -34,7 +34,7 @@ std::string content_digest(v1::SubmitJobRequest request) {
 }  // namespace
 
 Result<v1::SubmitJobResponse> JobDesk::submit(const std::string& tenant_id, v1::SubmitJobRequest request) {
-  *request.mutable_spec() = with_defaults(request.spec());
+  *request.mutable_spec() = with_defaults(request.spec(), base_);
   if (request.priority() == v1::PRIORITY_UNSPECIFIED) request.set_priority(v1::PRIORITY_NORMAL);
   ESP_TRY(invalid_fields(validate_submit(request, base_)));
   const std::string digest = content_digest(request);
@@ -120,7 +120,7 @@ Result<JobDesk::Source> JobDesk::check_source(soci::session& sql, const std::str
 }
 
 Result<v1::EstimateJobResponse> JobDesk::estimate(const v1::EstimateJobRequest& request) const {
-  const v1::TrainingSpec spec = with_defaults(request.spec());
+  const v1::TrainingSpec spec = with_defaults(request.spec(), base_);
   std::vector<FieldFault> faults = validate_spec(spec, base_, "spec", /*source_required=*/false);
   if (request.objects() < 0 || request.objects() > 1'000'000) {
     faults.push_back({"objects", absl::StrCat(request.objects(), " is not in 0 to 1000000")});

@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/base_description.h"
 #include "coordinator/clock.h"
 #include "coordinator/names.h"
 
@@ -132,10 +133,10 @@ bool is_request_id(const std::string& text) {
          std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_'; });
 }
 
-v1::TrainingSpec with_defaults(v1::TrainingSpec spec) {
+v1::TrainingSpec with_defaults(v1::TrainingSpec spec, const BaseConfig& base) {
   if (spec.resolution() == 0) spec.set_resolution(512);
   if (spec.rank() == 0) spec.set_rank(32);
-  if (!spec.has_learning_rate()) spec.set_learning_rate(1e-4);
+  if (!spec.has_learning_rate()) spec.set_learning_rate(default_learning_rate(base.recommended_learning_rate));
   if (spec.steps() == 0) spec.set_steps(1000);
   if (!spec.has_seed()) spec.set_seed(0);
   if (spec.world_size() == 0) spec.set_world_size(1);

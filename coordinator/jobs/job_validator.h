@@ -12,8 +12,8 @@ namespace espalier::coordinator {
 // What a client may name a request: 8 to 64 characters of [A-Za-z0-9_-].
 bool is_request_id(const std::string& text);
 
-// The spec with every default filled in. Call before validating.
-v1::TrainingSpec with_defaults(v1::TrainingSpec spec);
+// The spec with every default filled in: what a job keeps and shows. Call before validating.
+v1::TrainingSpec with_defaults(v1::TrainingSpec spec, const BaseConfig& base);
 
 // Every fault of a spec with its defaults, field paths beginning with `prefix` ("spec"). Existence of the source is not
 // checked here. `source_required`: a missing one is a fault.

@@ -23,6 +23,7 @@ Result<v1::GetCallerResponse> TenantDesk::describe(const Caller& caller) {
   v1::GetCallerResponse response;
   response.set_role(caller.role);
   response.set_principal(caller.principal);
+  *response.mutable_time() = to_timestamp(parts_.clock.now_us());
   if (caller.is_worker()) return response;
   ESP_ASSIGN(*response.mutable_tenant(), find(caller, caller.tenant_id));
   return response;

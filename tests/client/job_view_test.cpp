@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "common/exit_codes.h"
+
 namespace espalier::client {
 namespace {
 
@@ -50,6 +52,27 @@ TEST(Describe, SaysNothingOfAnEvaluationThatIsNone) {
   const std::string text = describe(job_of(v1::STAGE_STATE_SUCCEEDED));
   EXPECT_THAT(text, Not(HasSubstr("evaluating")));
   EXPECT_THAT(text, Not(HasSubstr("IoU")));
+}
+
+TEST(Outcome, HasAnExitCodeForEveryEndOfAJob) {
+  const std::pair<v1::JobState, int> rows[] = {
+      {v1::JOB_STATE_SUCCEEDED, kExitOk},
+      {v1::JOB_STATE_FAILED, kExitFailed},
+      {v1::JOB_STATE_PARTIALLY_SUCCEEDED, kExitPartial},
+      {v1::JOB_STATE_CANCELLED, kExitCancelled},
+  };
+  for (const auto& [state, code] : rows) {
+    v1::Job job = job_of(v1::STAGE_STATE_FAILED);
+    job.set_state(state);
+    EXPECT_EQ(exit_code(outcome(job)), code) << state_text(state);
+  }
+}
+
+TEST(Outcome, OfAPartNamesWhatFailed) {
+  v1::Job job = job_of(v1::STAGE_STATE_FAILED);
+  job.set_state(v1::JOB_STATE_PARTIALLY_SUCCEEDED);
+  job.mutable_denoisers(0)->set_error("no gradient");
+  EXPECT_THAT(std::string(outcome(job).message()), HasSubstr("geometry: no gradient"));
 }
 
 }  // namespace

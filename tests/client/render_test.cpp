@@ -1,10 +1,14 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
 
 #include "cli/app.h"
 #include "client/command.h"
 #include "common/files.h"
 #include "image/codec.h"
 #include "mesh/glb_writer.h"
+#include "tests/client/command_line.h"
 
 namespace espalier::client {
 namespace {
@@ -55,6 +59,26 @@ TEST_F(Render, TurnsFilesAround) {
   ASSERT_TRUE(run({path("base.glb"), path("adapted.glb"), "--turntable", "3", "-o", path("turn.webp")}).ok());
   const std::string bytes = *read_file(path("turn.webp"));
   EXPECT_NE(bytes.find("ANIM"), std::string::npos);
+}
+
+TEST_F(Render, TellsWhatTheImporterHadToDrop) {
+  ASSERT_TRUE(write_file_atomic(path("a.obj"),
+                                "mtllib a.mtl\nv 0 0 0\nv 1 0 0\nv 0 0 1\nvt 0 0\nusemtl m\n"
+                                "f 1/1 2/1 3/1\n")
+                  .ok());
+  ASSERT_TRUE(write_file_atomic(path("a.mtl"), "newmtl m\nmap_Kd gone.png\n").ok());
+  testing::internal::CaptureStderr();
+  ASSERT_TRUE(run({path("a.obj"), "-o", path("a.png")}).ok());
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), testing::HasSubstr("gone.png"));
+
+  Command command;
+  command.json = true;
+  const Output output =
+      run_client(command, {add_render},
+                 {"render", "--size", "32", "--samples", "1", path("a.obj"), path("base.glb"), "-o", path("b.png")});
+  ASSERT_TRUE(output.status.ok()) << output.status;
+  ASSERT_EQ(output.json()["warnings"].size(), 1u) << output.text;
+  EXPECT_THAT(output.json()["warnings"][0], testing::HasSubstr("gone.png"));
 }
 
 TEST_F(Render, NamesWhatIsWrong) {

@@ -27,6 +27,14 @@ class DescribeBase : public testing::Test {
   TempDir folder_ = *TempDir::create("describe_base");
 };
 
+TEST(DefaultLearningRate, IsWhatTheBaseRecommends) {
+  EXPECT_EQ(default_learning_rate(2e-3), 2e-3);
+  EXPECT_EQ(default_learning_rate(std::nullopt), 1e-4);
+  EXPECT_EQ(default_learning_rate(0), 1e-4);
+  EXPECT_EQ(default_learning_rate(0.5), 1e-2) << "no more than a training may have";
+  EXPECT_EQ(default_learning_rate(1e-9), 1e-6);
+}
+
 TEST_F(DescribeBase, TellsNameTiersAndLearningRate) {
   const auto base = describe(R"({"name": "tiny", "tiers": [512, 1024], "recommended_learning_rate": 0.002})", "{}");
   ASSERT_TRUE(base.ok()) << base.status();

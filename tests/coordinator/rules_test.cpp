@@ -25,7 +25,7 @@ v1::SubmitJobRequest good_request() {
 std::vector<FieldFault> faults_of(const std::function<void(v1::SubmitJobRequest&)>& change) {
   v1::SubmitJobRequest request = good_request();
   change(request);
-  *request.mutable_spec() = with_defaults(request.spec());
+  *request.mutable_spec() = with_defaults(request.spec(), BaseConfig());
   BaseConfig base;
   base.denoisers = {"sparse_structure", "geometry"};
   return validate_submit(request, base);
@@ -95,10 +95,24 @@ TEST(JobValidator, NamesTheFieldOfEveryFault) {
 }
 
 TEST(JobValidator, WarnsOfALearningRateFarFromTheAdvice) {
-  v1::TrainingSpec spec = with_defaults(good_request().spec());
+  v1::TrainingSpec spec = with_defaults(good_request().spec(), BaseConfig());
+  spec.set_learning_rate(1e-4);
   EXPECT_EQ(spec_warnings(spec, BaseConfig()).size(), 1u) << "1e-4 on a base that wants 2e-3";
   spec.set_learning_rate(1e-3);
   EXPECT_THAT(spec_warnings(spec, BaseConfig()), IsEmpty());
+}
+
+TEST(JobValidator, TakesTheLearningRateThatTheBaseRecommends) {
+  BaseConfig base;
+  base.recommended_learning_rate = 0;
+  EXPECT_EQ(with_defaults({}, base).learning_rate(), 1e-4) << "it recommends none";
+  base.recommended_learning_rate = 2e-3;
+  const v1::TrainingSpec spec = with_defaults({}, base);
+  EXPECT_EQ(spec.learning_rate(), 2e-3);
+  EXPECT_THAT(spec_warnings(spec, base), IsEmpty());
+  v1::TrainingSpec own;
+  own.set_learning_rate(5e-4);
+  EXPECT_EQ(with_defaults(own, base).learning_rate(), 5e-4);
 }
 
 TEST(JobState, NothingLeavesAFinalState) {

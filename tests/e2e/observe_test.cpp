@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "absl/strings/str_split.h"
+#include "common/exit_codes.h"
 #include "common/files.h"
 #include "tests/e2e/installation.h"
 #include "tests/e2e/jobs.h"
@@ -81,8 +82,8 @@ TEST_F(Observe, AKilledTrainingsLogsHaveEveryStepOnceAndGoWithTheJob) {
   const auto deleted = installation().espalier({"delete", "job", id});
   EXPECT_EQ(deleted.code, 0) << deleted.text();
   EXPECT_THAT(installation().espalier({"job", id}).text(), HasSubstr("no job " + id));
-  EXPECT_EQ(installation().espalier({"metrics", id}).code, 1);
-  EXPECT_EQ(installation().espalier({"delete", "job", id}).code, 1);
+  EXPECT_EQ(installation().espalier({"metrics", id}).code, kExitInvalid);
+  EXPECT_EQ(installation().espalier({"delete", "job", id}).code, kExitInvalid);
 }
 
 }  // namespace

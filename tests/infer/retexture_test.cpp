@@ -88,6 +88,14 @@ TEST_F(RetextureTest, TexturesTheMeshWhereItIs) {
   }
 }
 
+TEST_F(RetextureTest, PassesOnWhatTheImporterHadToDrop) {
+  RetextureRequest asked = request();
+  asked.mesh.warnings = {"skin 3 was ignored"};
+  const auto assets = engine_->retexture(asked);
+  ASSERT_TRUE(assets.ok()) << assets.status();
+  EXPECT_THAT(assets->warnings, ElementsAre("mesh: skin 3 was ignored"));
+}
+
 TEST_F(RetextureTest, KeepsTheMeshsOwnTextureCoordinates) {
   RetextureRequest asked = request(true);
   asked.keep_uvs = true;

@@ -14,6 +14,7 @@
 #include <fstream>
 #include <functional>
 
+#include "common/installation.h"
 #include "mesh/normalize.h"
 #include "preprocess/import_asset.h"
 #include "preprocess/sandbox.h"

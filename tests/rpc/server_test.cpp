@@ -6,6 +6,7 @@
 
 #include "espalier/v1/datasets.grpc.pb.h"
 #include "rpc/channel.h"
+#include "rpc/probe.h"
 #include "rpc/status.h"
 
 namespace espalier {
@@ -33,6 +34,17 @@ grpc::Status call(const std::string& address, std::string* id) {
   const grpc::Status status = stub->GetDataset(&context, request, &response);
   *id = response.dataset().dataset_id();
   return status;
+}
+
+TEST(Probe, KnowsWhatIsServed) {
+  Answer service;
+  const auto server = RpcServer::start({}, {&service});
+  ASSERT_TRUE(server.ok()) << server.status();
+  const auto channel = make_channel((*server)->address());
+  const auto patience = std::chrono::seconds(10);
+  EXPECT_EQ(probe(channel, "/espalier.v1.DatasetService/GetDataset", patience), absl::OkStatus());
+  EXPECT_TRUE(absl::IsUnimplemented(probe(channel, "/espalier.v1.JobService/GetJob", patience)));
+  EXPECT_FALSE(probe(make_channel("127.0.0.1:1"), "/espalier.v1.JobService/GetJob", std::chrono::seconds(1)).ok());
 }
 
 TEST(RpcServer, AnswersOnTheAddressThatItTells) {

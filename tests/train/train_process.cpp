@@ -27,7 +27,7 @@ std::vector<std::string> arguments_of(const TrainConfig& config, int events_fd) 
   add("--resolution", absl::StrCat(config.resolution));
   add("--rank", absl::StrCat(config.rank));
   add("--steps", absl::StrCat(config.steps));
-  add("--lr", absl::StrCat(config.learning_rate));
+  add("--lr", absl::StrCat(*config.learning_rate));
   if (config.batch_size) add("--batch-size", absl::StrCat(*config.batch_size));
   if (config.micro_batch > 0) add("--micro-batch", absl::StrCat(config.micro_batch));
   if (config.max_tokens_per_call > 0) add("--max-tokens-per-call", absl::StrCat(config.max_tokens_per_call));

@@ -51,6 +51,24 @@ TEST_F(Trainer, LearnsAndTellsWhatItDid) {
   EXPECT_EQ(info->dataset_id.size(), 64u);
 }
 
+TEST_F(Trainer, TakesTheLearningRateThatTheBaseRecommends) {
+  auto own = config("rate");
+  const auto base = world_->path() / "advising_base";
+  std::filesystem::copy(own.base, base, std::filesystem::copy_options::recursive);
+  json about = json::parse(bytes(base / "espalier.json"));
+  about["recommended_learning_rate"] = 3e-3;
+  ASSERT_TRUE(write_file_atomic(base / "espalier.json", about.dump()).ok());
+  own.base = base;
+  own.learning_rate.reset();
+  std::vector<std::string> said;
+  const auto result = train(own, {}, [&](const json& event) {
+    if (event["event"] == "log") said.push_back(event["message"]);
+  });
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(nn::read_adapter_info(result->path)->learning_rate, 3e-3);
+  EXPECT_THAT(said, testing::Contains(HasSubstr("learning rate 0.003, the default of base model")));
+}
+
 TEST_F(Trainer, GivesEqualBytesForEqualRuns) {
   const auto first = train(config("equal_a")), second = train(config("equal_b"));
   ASSERT_TRUE(first.ok() && second.ok()) << first.status() << second.status();

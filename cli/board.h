@@ -1,18 +1,20 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <map>
 #include <string>
 #include <vector>
 
-namespace espalier::client {
+namespace espalier::cli {
 
-// Progress of several things at once on stderr. On a terminal a block of lines is redrawn in place; elsewhere a line is
-// printed when its thing begins, ends, and every few seconds between. Not thread-safe.
+// Progress of several things at once, of every program. On a terminal a block of lines is redrawn in place; elsewhere a
+// line is printed when its thing begins, at milestones, and every few seconds between. Not thread-safe.
 class Board {
  public:
-  explicit Board(bool silent = false);
+  // `out` stays the caller's.
+  explicit Board(bool silent = false, std::FILE* out = stderr);
   ~Board();  // leaves the last state on the screen
   Board(const Board&) = delete;
   Board& operator=(const Board&) = delete;
@@ -27,7 +29,9 @@ class Board {
   void erase();
   void draw();
 
-  bool silent_, terminal_;
+  bool silent_;
+  std::FILE* out_;
+  bool terminal_;
   std::vector<std::string> keys_;
   std::map<std::string, std::string> lines_;
   std::map<std::string, std::chrono::steady_clock::time_point> printed_;
@@ -41,4 +45,4 @@ std::string duration_text(double seconds);
 // "1.5 MB"
 std::string bytes_text(int64_t bytes);
 
-}  // namespace espalier::client
+}  // namespace espalier::cli

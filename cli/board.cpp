@@ -1,5 +1,6 @@
-#include "client/board.h"
+#include "cli/board.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,16 +9,25 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
-namespace espalier::client {
+namespace espalier::cli {
 namespace {
 
 constexpr std::chrono::seconds kQuietInterval{10};
 
+// A line that wraps would take two rows, of which one would stay when the block is drawn again.
+std::string cut_to_width(const std::string& line, std::FILE* terminal) {
+  winsize size{};
+  if (::ioctl(::fileno(terminal), TIOCGWINSZ, &size) != 0 || size.ws_col == 0 || line.size() < size.ws_col) return line;
+  size_t end = size.ws_col - 1;
+  while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xc0) == 0x80) --end;  // not inside a UTF-8 character
+  return line.substr(0, end);
+}
+
 }  // namespace
 
-Board::Board(bool silent) : silent_(silent), terminal_(::isatty(STDERR_FILENO) == 1) {}
+Board::Board(bool silent, std::FILE* out) : silent_(silent), out_(out), terminal_(::isatty(::fileno(out)) == 1) {}
 
-Board::~Board() { std::fflush(stderr); }
+Board::~Board() { std::fflush(out_); }
 
 void Board::set(const std::string& key, const std::string& line, bool milestone) {
   if (silent_) return;
@@ -34,25 +44,26 @@ void Board::set(const std::string& key, const std::string& line, bool milestone)
   const auto now = std::chrono::steady_clock::now();
   if (!first && !milestone && now - printed_[key] < kQuietInterval) return;
   printed_[key] = now;
-  std::fprintf(stderr, "%s\n", line.c_str());
+  std::fprintf(out_, "%s\n", line.c_str());
+  std::fflush(out_);
 }
 
 void Board::print(const std::string& line) {
   if (silent_) return;
   if (terminal_) erase();
-  std::fprintf(stderr, "%s\n", line.c_str());
-  if (terminal_) draw();
+  std::fprintf(out_, "%s\n", line.c_str());
+  terminal_ ? draw() : void(std::fflush(out_));
 }
 
 void Board::erase() {
-  if (drawn_ > 0) std::fprintf(stderr, "\033[%zuA\033[J", drawn_);
+  if (drawn_ > 0) std::fprintf(out_, "\033[%zuA\033[J", drawn_);
   drawn_ = 0;
 }
 
 void Board::draw() {
-  for (const auto& key : keys_) std::fprintf(stderr, "%s\n", lines_[key].c_str());
+  for (const auto& key : keys_) std::fprintf(out_, "%s\n", cut_to_width(lines_[key], out_).c_str());
   drawn_ = keys_.size();
-  std::fflush(stderr);
+  std::fflush(out_);
 }
 
 std::string bar(double fraction, int width) {
@@ -77,4 +88,4 @@ std::string bytes_text(int64_t bytes) {
   return unit == 0 ? absl::StrCat(bytes, " B") : absl::StrFormat("%.1f %s", value, units[unit]);
 }
 
-}  // namespace espalier::client
+}  // namespace espalier::cli
