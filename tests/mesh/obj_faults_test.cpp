@@ -29,7 +29,7 @@ double area_of(const Scene& scene) {
   return sum;
 }
 
-struct Row {
+struct ObjRow {
   const char* name;
   std::string text;
   size_t triangles;
@@ -37,9 +37,9 @@ struct Row {
   const char* warning;  // part of the only one; empty: none
 };
 
-void expect_read(const std::vector<Row>& rows) {
+void expect_read(const std::vector<ObjRow>& rows) {
   const AssetFolder folder;
-  for (const Row& row : rows) {
+  for (const ObjRow& row : rows) {
     const auto scene = folder.import("a.obj", row.text);
     ASSERT_TRUE(scene.ok()) << row.name << ": " << scene.status();
     EXPECT_EQ(face_count(*scene), row.triangles) << row.name;
