@@ -113,11 +113,10 @@ int run(int argc, char** argv) {
   add_security(app, command.security);
   app.defaults_from(config_file(), "ESPALIER_CONFIG");
   app.flag("--json", command.json, "Machine-readable output, one JSON object per line");
-  for (const auto add :
-       {add_up,       add_submit,    add_jobs,      add_watch,  add_logs,     add_metrics,    add_download,
-        add_adapters, add_datasets,  add_artefacts, add_delete, add_estimate, add_billing,    add_generate,
-        add_extract,  add_retexture, add_evaluate,  add_render, add_admin,    add_fetch_base, add_setup,
-        add_doctor,   add_completion}) {
+  for (const auto add : {add_up,       add_submit,     add_jobs,     add_watch,     add_logs,      add_metrics,
+                         add_download, add_adapters,   add_datasets, add_artefacts, add_delete,    add_estimate,
+                         add_billing,  add_generate,   add_extract,  add_retexture, add_evaluate,  add_render,
+                         add_admin,    add_fetch_base, add_setup,    add_doctor,    add_completion}) {
     add(app, command);
   }
   if (const auto done = app.parse(argc, argv)) return *done;

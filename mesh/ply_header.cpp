@@ -10,7 +10,7 @@ namespace {
 constexpr size_t kMaxElements = 64;
 constexpr size_t kMaxProperties = 256;
 
-Status unreadable(const std::string& what) { return import_error(ImportError::kUnreadable, what); }
+Status bad_header(const std::string& what) { return import_error(ImportError::kUnreadable, what); }
 
 std::optional<Type> parse_type(std::string_view word) {
   static constexpr std::pair<std::string_view, Type> kNames[] = {
@@ -26,20 +26,20 @@ std::optional<Type> parse_type(std::string_view word) {
 }
 
 Status parse_property(std::string_view line, Header& header) {
-  if (header.elements.empty()) return unreadable("a property comes before the first element");
+  if (header.elements.empty()) return bad_header("a property comes before the first element");
   Element& element = header.elements.back();
-  if (element.properties.size() >= kMaxProperties) return unreadable("an element has more than 256 properties");
+  if (element.properties.size() >= kMaxProperties) return bad_header("an element has more than 256 properties");
   Property property;
   std::string_view word = next_word(line);
   if (word == "list") {
     property.count_type = parse_type(next_word(line));
     if (!property.count_type || *property.count_type >= Type::kFloat)
-      return unreadable("a list needs an integer count");
+      return bad_header("a list needs an integer count");
     word = next_word(line);
   }
   const auto type = parse_type(word);
   property.name = std::string(next_word(line));
-  if (!type || property.name.empty()) return unreadable("a property line is not understood");
+  if (!type || property.name.empty()) return bad_header("a property line is not understood");
   property.type = *type;
   element.properties.push_back(property);
   return absl::OkStatus();
@@ -56,14 +56,14 @@ Status parse_header_line(std::string_view line, Header& header) {
     } else if (name == "binary_big_endian") {
       header.encoding = Encoding::kBig;
     } else {
-      return unreadable("the format is not ascii or binary");
+      return bad_header("the format is not ascii or binary");
     }
   } else if (word == "element") {
     Element element;
     element.name = std::string(next_word(line));
     int64_t count = 0;
-    if (!parse_integer(line, count) || count < 0) return unreadable("an element count is not a number");
-    if (header.elements.size() >= kMaxElements) return unreadable("more than 64 elements");
+    if (!parse_integer(line, count) || count < 0) return bad_header("an element count is not a number");
+    if (header.elements.size() >= kMaxElements) return bad_header("more than 64 elements");
     element.count = static_cast<uint64_t>(count);
     header.elements.push_back(element);
   } else if (word == "property") {
@@ -110,7 +110,7 @@ Result<Header> parse_header(std::string_view& text) {
     if (trim(line) == "end_header") return header;
     ESP_TRY(parse_header_line(line, header));
   }
-  return unreadable("the header has no end");
+  return bad_header("the header has no end");
 }
 
 }  // namespace espalier::mesh::internal::ply
