@@ -21,6 +21,7 @@ bool names_base(const std::string& argument) { return argument == "--base" || ar
 // Becomes espalier-evaluate; returns only when that is not possible.
 Status become_evaluate(const Command& command, std::vector<std::string> arguments) {
   const fs::path programs = programs_folder();
+  ESP_TRY(check_libtorch(programs));
   arguments.insert(arguments.begin(), (programs / "espalier-evaluate").string());
   if (std::none_of(arguments.begin(), arguments.end(), names_base)) {
     if (const fs::path base = nano_base(programs); !base.empty()) arguments.insert(arguments.end(), {"--base", base});

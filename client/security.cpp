@@ -1,5 +1,7 @@
 #include "client/security.h"
 
+#include <unistd.h>
+
 #include <cstdlib>
 #include <system_error>
 #include <vector>
@@ -11,6 +13,9 @@ namespace espalier::client {
 namespace {
 
 namespace fs = std::filesystem;
+
+// Of the coordinator that runs as a service of this system; only root can read it.
+constexpr char kSystemOperatorKey[] = "/var/lib/espalier-coordinator/keys/operator.key";
 
 fs::path home() {
   const char* home = std::getenv("HOME");
@@ -45,6 +50,7 @@ Result<std::optional<Credentials>> find_key(const SecurityOptions& options, bool
   }
   std::vector<fs::path> files;
   if (local) files = {link_path(coordinator), default_data_dir() / "coordinator/keys/operator.key"};
+  if (local && ::access(kSystemOperatorKey, R_OK) == 0) files.emplace_back(kSystemOperatorKey);
   files.push_back(config_key_file());
   return first_key(files);
 }

@@ -64,7 +64,8 @@ Result<std::vector<std::string>> base_settings(const fs::path& folder) {
 std::vector<std::string> inherited_environment() {
   std::vector<std::string> environment;
   for (char** entry = environ; *entry != nullptr; ++entry) {
-    if (!absl::StartsWith(*entry, "ESPALIER_KEY=")) environment.emplace_back(*entry);  // the client's, not theirs
+    const bool own = absl::StartsWith(*entry, "ESPALIER_KEY=") || absl::StartsWith(*entry, "NOTIFY_SOCKET=");
+    if (!own) environment.emplace_back(*entry);  // the client's, not theirs
   }
   return environment;
 }

@@ -1,15 +1,18 @@
+#include <unistd.h>
+
+#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "cli/app.h"
 #include "cli/board.h"
 #include "client/command.h"
-#include "client/setup/libtorch.h"
+#include "client/setup/place.h"
+#include "client/setup/torch_folder.h"
+#include "client/setup/wheels.h"
 #include "common/installation.h"
 #include "common/version.h"
-#include "process/child.h"
 
 namespace espalier::client {
 namespace {
@@ -17,86 +20,121 @@ namespace {
 namespace fs = std::filesystem;
 
 struct SetupOptions {
-  std::optional<fs::path> torch;
-  std::string torch_text;
-  bool cuda = false, check = false;
+  fs::path torch;
+  std::string python;
+  bool check = false;
 };
 
-void say(const Command& command, const std::string& state, const fs::path& torch) {
+struct Outcome {
+  fs::path torch;
+  bool changed = false;  // by this run
+};
+
+void print_outcome(const Command& command, const TorchPlace& place, const Outcome& outcome) {
+  std::error_code error;
+  const fs::path real = fs::canonical(outcome.torch, error);
   if (command.json) {
-    std::cout << nlohmann::json{{"state", state}, {"torch", torch.string()}}.dump() << std::endl;
-  } else {
-    std::cout << "LibTorch " << state << ": " << torch.string() << std::endl;
+    const nlohmann::json object = {{"libtorch", libtorch_version()},
+                                   {"link", place.link.string()},
+                                   {"folder", real.string()},
+                                   {"changed", outcome.changed}};
+    std::cout << object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
+    return;
   }
+  std::cout << "LibTorch " << libtorch_version() << " is in place: " << real.string() << std::endl;
 }
 
-// Whether the programs can be loaded with what the link leads to.
-Status try_programs(const fs::path& programs) {
-  std::string said;
-  const auto keep = [&said](std::string_view line) { said.append(line).append("\n"); };
-  ESP_ASSIGN(const auto exit,
-             process::run_child({{(programs / "espalier-train").string(), "--version"}, {}},
-                                {.on_event = keep, .on_log = keep, .on_tick = [] {}}, {}, std::chrono::seconds(5)));
-  if (exit.signal == 0 && exit.code == 0) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat("espalier-train does not start with it:\n", said));
+void note_gpu(const Command& command) {
+  if (std::string(cuda_version()) != "none" || ::access("/dev/nvidiactl", F_OK) != 0 || command.json) return;
+  std::cerr << "note: this machine has an NVIDIA GPU, but these programs were built without CUDA and use the CPU\n";
 }
 
-Result<fs::path> find_libtorch(const LibTorchPlace& place, const LibTorchWish& wish, const SetupOptions& options) {
-  std::string looked_at;
-  for (const fs::path& candidate : libtorch_candidates(place, options.torch, "/opt")) {
-    const std::string fault = libtorch_fault(candidate, wish);
-    if (fault.empty()) return candidate;
-    absl::StrAppend(&looked_at, "\n  ", candidate.string(), " ", fault);
+// In place already, and the programs start with it.
+bool is_ready(const TorchPlace& place, const WantedTorch& wanted) {
+  return check_torch(place.link, wanted).ok() && try_programs(place.programs).ok();
+}
+
+// The first that fits and works; empty: none. What does not fit is told in a line.
+fs::path take_first(const TorchPlace& place, const WantedTorch& wanted, const std::vector<fs::path>& found) {
+  for (const fs::path& torch : found) {
+    Status status = check_torch(torch, wanted);
+    if (status.ok()) status = put_in_place(place, torch);
+    if (status.ok()) return torch;
+    std::cerr << "not used: " << status.message() << "\n";
   }
-  return absl::NotFoundError(absl::StrCat("no LibTorch ", wish.version, " found; looked at:", looked_at));
+  return {};
 }
 
-Result<fs::path> install_with_progress(const Command& command, const LibTorchPlace& place, const LibTorchWish& wish) {
-  cli::Board board(command.json);
-  const auto total = static_cast<int64_t>(libtorch_bytes(wish));
-  const auto show = [&](uint64_t bytes) {
-    board.set("install",
-              absl::StrFormat("installing LibTorch %s into %s: %s of about %s", wish.version, place.home.string(),
-                              cli::bytes_text(static_cast<int64_t>(bytes)), cli::bytes_text(total)));
-  };
-  show(0);
-  return install_libtorch(place, wish, show, command.stop);
-}
-
-Status setup(const Command& command, SetupOptions options) {
-  const fs::path programs = programs_folder(), folder = private_folder(programs);
-  if (folder.empty()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        programs.string(), " is where these programs were built: scripts/bootstrap has put LibTorch in place"));
+Result<Outcome> set_up(const Command& command, const SetupOptions& options, const TorchPlace& place,
+                       const WantedTorch& wanted) {
+  ESP_TRY(check_writable(place));
+  if (!options.torch.empty()) {
+    const fs::path torch = fs::absolute(torch_in(options.torch).empty() ? options.torch : torch_in(options.torch));
+    ESP_TRY(annotate(check_torch(torch, wanted), "--torch"));
+    ESP_TRY(annotate(put_in_place(place, torch), "--torch"));
+    return Outcome{torch, true};
   }
-  if (!options.torch_text.empty()) options.torch = options.torch_text;
-  const LibTorchWish wish{libtorch_version(), options.cuda || built_with_cuda()};
-  const LibTorchPlace place = libtorch_place(folder);
-  if (libtorch_fault(place.link(), wish).empty() && !options.torch) {
-    ESP_TRY(try_programs(programs));
-    say(command, "is in place", fs::canonical(place.link()));
+  const fs::path found =
+      take_first(place, wanted, find_torch({.python_folder = place.python_folder, .programs = program_folders()}));
+  if (!found.empty()) return Outcome{found, true};
+  if (!command.json) {
+    std::cerr << "Installing LibTorch " << wanted.version << " into " << place.python_folder.string() << ", up to "
+              << cli::bytes_text(wheels_disk_bytes(wanted)) << " of disk\n";
+  }
+  ESP_ASSIGN(const fs::path torch, install_wheels({.python_folder = place.python_folder,
+                                                   .python = options.python,
+                                                   .wanted = wanted,
+                                                   .companions = libtorch_companions(),
+                                                   .silent = command.json,
+                                                   .stop = command.stop}));
+  ESP_TRY(put_in_place(place, torch));
+  return Outcome{torch, true};
+}
+
+// Programs that run where they were built find the LibTorch they were built with.
+Status built_here(const fs::path& programs) {
+  ESP_TRY(annotate(try_programs(programs), "run scripts/bootstrap"));
+  std::cout << "LibTorch " << libtorch_version() << " is that of the build; there is nothing to set up" << std::endl;
+  return absl::OkStatus();
+}
+
+Status setup(const Command& command, const SetupOptions& options) {
+  if (std::string(libtorch_version()) == "none") {
+    return absl::FailedPreconditionError("these programs were built without LibTorch: there is nothing to set up");
+  }
+  const fs::path programs = programs_folder();
+  if (libtorch_link(programs).empty()) return built_here(programs);
+  const TorchPlace place = torch_place(programs);
+  const WantedTorch wanted = {libtorch_version(), cuda_version(), place.for_services};
+  if (options.torch.empty() && is_ready(place, wanted)) {
+    print_outcome(command, place, {place.link, false});
     return absl::OkStatus();
   }
-  auto torch = find_libtorch(place, wish, options);
-  if (options.check || options.torch) ESP_TRY(torch.status());
-  if (options.check) return say(command, "can be used", *torch), absl::OkStatus();
-  if (!torch.ok()) torch = install_with_progress(command, place, wish);
-  ESP_TRY(torch.status());
-  ESP_TRY(link_libtorch(place, *torch));
-  ESP_TRY(try_programs(programs));
-  say(command, "was put in place", *torch);
+  if (options.check) {
+    ESP_TRY(check_libtorch(place.programs));
+    ESP_TRY(annotate(check_torch(place.link, wanted), "run `espalier setup`"));
+    return annotate(try_programs(place.programs), "run `espalier setup`");
+  }
+  ESP_ASSIGN(const Outcome outcome, set_up(command, options, place, wanted));
+  print_outcome(command, place, outcome);
+  note_gpu(command);
   return absl::OkStatus();
 }
 
 }  // namespace
 
 void add_setup(cli::App& app, Command& command) {
-  auto& verb = app.verb("setup", "Put LibTorch in place, which packages of Espalier come without; may be repeated");
+  auto& verb = app.verb("setup", "Put LibTorch in place for the installed programs: one that is there, or by pip");
   auto options = std::make_shared<SetupOptions>();
-  verb.option("--torch", options->torch_text, "Take this folder: of a Python's torch, or of LibTorch's own archive")
-      .value(cli::ValueKind::kFolder, "DIR");
-  verb.flag("--cuda", options->cuda, "With the libraries of CUDA (about 9 GB)");
-  verb.flag("--check", options->check, "Only say what is there");
+  verb.footer("It may be interrupted and repeated. Package indexes and proxies are set as for any pip (pip config).");
+  auto torch = verb.option("--torch", options->torch,
+                           "Use the LibTorch in this folder: a torch folder, or a virtual environment with torch")
+                   .value(cli::ValueKind::kFolder, "DIR");
+  auto python = verb.option("--python", options->python, "Python that makes the virtual environment (default: python3)")
+                    .value(cli::ValueKind::kFile, "PROGRAM");
+  auto check = verb.flag("--check", options->check, "Only say what is there; fails when LibTorch is not in place");
+  check.excludes(torch).excludes(python);
+  torch.excludes(python);
   verb.run([&command, options] { command.run = [&command, options] { return setup(command, *options); }; });
 }
 

@@ -50,6 +50,7 @@ void announce(const Command& command, const UpOptions& options, const fs::path& 
 
 Status up(const Command& command, UpOptions options) {
   const fs::path programs = programs_folder();
+  ESP_TRY(check_libtorch(programs));
   if (options.data_dir.empty()) options.data_dir = default_data_dir();
   options.data_dir = fs::absolute(options.data_dir);
   ESP_ASSIGN(const auto base, find_base(options, programs));

@@ -15,6 +15,7 @@ inline constexpr char kVersion[] = "@VERSION@";
 inline constexpr char kCommit[] = "@commit@";
 inline constexpr char kLibTorch[] = "@TORCH@";
 inline constexpr char kCuda[] = "@CUDA@";
+inline constexpr char kLibTorchCompanions[] = "@COMPANIONS@";
 
 }  // namespace espalier
 ]])

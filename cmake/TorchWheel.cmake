@@ -55,3 +55,10 @@ if(ESP_HAS_CUDA)
   string(REGEX MATCH "cuda[^;]* = '([0-9.]+)'" _ "${version_lines}")
   set(ESP_CUDA_VERSION ${CMAKE_MATCH_1})
 endif()
+
+# An installation has the CUDA libraries beside the torch folder; `..` leads up from where the link points to.
+if(ESP_HAS_CUDA)
+  foreach(folder cu13 nccl)
+    list(APPEND CMAKE_INSTALL_RPATH $ORIGIN/../lib/espalier/torch/lib/../../nvidia/${folder}/lib)
+  endforeach()
+endif()

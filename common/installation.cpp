@@ -55,10 +55,19 @@ fs::path nano_base(const fs::path& programs) {
   return {};
 }
 
-fs::path private_folder(const fs::path& programs) {
+fs::path libtorch_link(const fs::path& programs) {
+  const fs::path libraries = (programs / "../lib/espalier").lexically_normal();
   std::error_code error;
-  const fs::path folder = programs / "../lib/espalier";
-  return fs::is_directory(folder, error) ? fs::canonical(folder) : fs::path();
+  return fs::is_directory(libraries, error) ? libraries / "torch" : fs::path();
+}
+
+Status check_libtorch(const fs::path& programs) {
+  const fs::path link = libtorch_link(programs);
+  std::error_code error;
+  if (link.empty() || fs::exists(link / "lib/libtorch_cpu.so", error)) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("LibTorch is not in place (", link.string(),
+                   "), and training and inference need it; `espalier setup` puts it there, once"));
 }
 
 fs::path find_base(const fs::path& base) {

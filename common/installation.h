@@ -12,9 +12,13 @@ std::filesystem::path programs_folder();
 // models/nano of the checkout that the programs were built in, or of their installation; empty: there is none.
 std::filesystem::path nano_base(const std::filesystem::path& programs);
 
-// Where an installation keeps what belongs to it alone: lib/espalier beside the folder of the programs. Empty: the
-// programs were built here and not installed.
-std::filesystem::path private_folder(const std::filesystem::path& programs);
+// The link through which the programs of an installation find LibTorch: it points to a torch folder (lib/ in it), or
+// nowhere before `espalier setup`. Empty: the programs run where they were built, with the LibTorch they were built
+// with.
+std::filesystem::path libtorch_link(const std::filesystem::path& programs);
+
+// FAILED_PRECONDITION: LibTorch is not in place, so that the programs which need it would not start; says what to do.
+Status check_libtorch(const std::filesystem::path& programs);
 
 // `base` itself, unless it is kDefaultBase and there is no such folder here: then the nano base of the installation.
 inline constexpr char kDefaultBase[] = "models/nano";

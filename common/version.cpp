@@ -1,6 +1,7 @@
 #include "common/version.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "common/base_description.h"
 #include "common/build_facts.h"
 #include "common/files.h"
@@ -24,7 +25,8 @@ std::string base_text() {
 
 const char* version() { return kVersion; }
 const char* libtorch_version() { return kLibTorch; }
-bool built_with_cuda() { return std::string_view(kCuda) != "none"; }
+const char* cuda_version() { return kCuda; }
+std::vector<std::string> libtorch_companions() { return absl::StrSplit(kLibTorchCompanions, ' '); }
 
 std::string version_text(const std::string& program) {
   return absl::StrCat(program, " ", kVersion, " (commit ", kCommit, ")\nLibTorch ", kLibTorch, ", CUDA ", kCuda,

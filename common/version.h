@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace espalier {
 
@@ -10,8 +11,10 @@ std::string version_text(const std::string& program);
 
 // "0.1.0"
 const char* version();
-// Of the LibTorch that the programs are linked against, "2.11.0"; "none" in a build without it.
+// Of the LibTorch that the programs are linked against, "2.11.0", and of its CUDA, "13.0"; "none" in a build without.
 const char* libtorch_version();
-bool built_with_cuda();
+const char* cuda_version();
+// Requirements of the wheels that this LibTorch loads even where it uses no GPU; the rest of what it names is needless.
+std::vector<std::string> libtorch_companions();
 
 }  // namespace espalier

@@ -179,7 +179,10 @@ struct Coordinator::Parts {
     ESP_ASSIGN(server, RpcServer::start(options, {job_service.get(), artefact_service.get(), dataset_service.get(),
                                                   adapter_service.get(), worker_service.get(), tenant_service.get(),
                                                   billing_service.get()}));
-    tickers.push_back(std::make_unique<Ticker>(kTick, [this] { scheduler->tick(); }));
+    tickers.push_back(std::make_unique<Ticker>(kTick, [this, watchdog = Watchdog()]() mutable {
+      scheduler->tick();
+      watchdog.beat();
+    }));
     tickers.push_back(std::make_unique<Ticker>(kMetricsPeriod, [this] { monitor->update(); }));
     tickers.push_back(std::make_unique<Ticker>(config.retention.interval, [this] { sweep(*sweeper); }));
     if (!config.usage_export.file.empty()) {

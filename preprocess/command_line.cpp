@@ -5,13 +5,14 @@
 #include "absl/strings/str_join.h"
 #include "cli/app.h"
 #include "common/exit_codes.h"
+#include "common/installation.h"
 
 namespace espalier::preprocess {
 namespace {
 
 // Numbers are read as text, so that all faults can be told at once.
 struct Texts {
-  std::string input, output, base, work_dir, blender;
+  std::string input, output, base = kDefaultBase, work_dir, blender;
   std::string resolution = "512", seed = "0", views = "16", render_resolution = "0", render_samples = "32",
               threads = "0", shard = "0/1", progress_fd = "-1";
   std::vector<std::string> merge;
@@ -21,7 +22,7 @@ struct Texts {
 void declare(cli::App& app, Texts& texts) {
   app.option("input", texts.input, "zip of assets, folder, single asset, or a prepared dataset");
   app.option("-o,--output", texts.output, "prepared dataset to write (.zip)");
-  app.option("--base", texts.base, "folder of the base model");
+  app.option("--base", texts.base, "folder of the base model (default: the nano base)");
   app.option("--resolution", texts.resolution, "512 or 1024").value(cli::ValueKind::kNumber, "INT").show_default();
   app.option("--seed", texts.seed, "of cameras, lights and path tracing")
       .value(cli::ValueKind::kNumber, "INT")
@@ -92,7 +93,7 @@ Status parse_command_line(int argc, const char* const* argv, CommandLine& line) 
   PreprocessConfig& config = line.config;
   config.input = texts.input;
   config.output = texts.output;
-  config.base = texts.base;
+  config.base = find_base(texts.base);
   config.work_dir = texts.work_dir;
   config.importer.blender = texts.blender;
   config.texture_from_default_material = texts.texture_from_default_material;

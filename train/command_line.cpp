@@ -5,6 +5,7 @@
 #include "absl/strings/str_join.h"
 #include "cli/app.h"
 #include "common/exit_codes.h"
+#include "common/installation.h"
 #include "train/stage.h"
 
 namespace espalier::train {
@@ -22,7 +23,7 @@ struct Extra {
 
 void add_request(cli::App& app, TrainConfig& config, Extra& extra) {
   app.option("--dataset", config.dataset, "prepared dataset, zip or folder");
-  app.option("--base", config.base, "folder of the base model");
+  app.option("--base", config.base, "folder of the base model (default: the nano base)");
   app.option("-o,--output", config.output, "adapter file to write (.safetensors)");
   app.option("--denoiser", config.denoiser, absl::StrJoin(trainable_denoisers(), " or ")).show_default();
   app.option("--resolution", config.resolution, "512 or 1024").show_default();
@@ -115,6 +116,7 @@ Status check(const CommandLine& line, const Extra& extra, const Status& group) {
 Status parse_command_line(int argc, const char* const* argv, CommandLine& line) {
   cli::App app("espalier-train", "Trains a LoRA adapter for one denoiser of a base model on a prepared dataset.");
   Extra extra;
+  line.config.base = kDefaultBase;
   add_request(app, line.config, extra);
   add_running(app, line, extra);
   add_group(app, extra);
@@ -126,6 +128,7 @@ Status parse_command_line(int argc, const char* const* argv, CommandLine& line) 
   ESP_TRY(parsed);
   if (app.given("--alpha")) line.config.alpha = extra.alpha;
   if (app.given("--batch-size")) line.config.batch_size = extra.batch_size;
+  line.config.base = find_base(line.config.base);
   line.config.resume = extra.resume == "auto";
   const Status group = read_group(app, extra, line.config);
   return check(line, extra, group);

@@ -11,6 +11,7 @@
 #include "common/base_description.h"
 #include "common/cores.h"
 #include "common/files.h"
+#include "common/installation.h"
 #include "common/route.h"
 
 namespace espalier::worker {
@@ -110,6 +111,7 @@ Status complete(WorkerConfig& config) {
     faults.push_back(absl::StrCat("preprocess.blender: '", config.blender, "' is not an executable file"));
   }
   if (!faults.empty()) return absl::InvalidArgumentError(absl::StrJoin(faults, "\n"));
+  ESP_TRY(check_libtorch(config.programs));
   if (config.threads_per_task < 1) {
     config.threads_per_task = std::max(1, usable_cores() / config.slots);
   }

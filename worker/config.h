@@ -37,7 +37,7 @@ struct WorkerConfig {
 void describe(WorkerConfig& config, ConfigTable& table);
 
 // Fills what is empty (the advertised address too), makes paths absolute and their folders. INVALID_ARGUMENT lists
-// every fault, one per line.
+// every fault, one per line. FAILED_PRECONDITION: the task programs lack LibTorch.
 Status complete(WorkerConfig& config);
 
 // With the key of the file. INVALID_ARGUMENT: the file does not hold one.

@@ -61,7 +61,8 @@ int run_program(int argc, char** argv) {
 
   const auto agent = Agent::create(config);
   if (!agent.ok()) return fail(agent.status());
-  notify_service("READY=1");
+  notify_service("READY=1");  // also without a coordinator, which it waits for
+  const std::stop_callback on_stop(signals.token(), [] { notify_service("STOPPING=1"); });
   const Status status = (*agent)->run(signals.token());
   return status.ok() ? kExitOk : fail(status);
 }

@@ -61,7 +61,8 @@ DoctorRow programs_row(const std::filesystem::path& programs, const std::string&
   }
   if (!broken.empty()) {
     return {"programs", Health::kFail, absl::StrJoin(broken, "; "),
-            "scripts/bootstrap installs LibTorch, scripts/build builds against it"};
+            libtorch_link(programs).empty() ? "scripts/bootstrap installs LibTorch, scripts/build builds against it"
+                                            : "`espalier setup` puts LibTorch in place"};
   }
   const std::string libraries = mine.size() > 1 ? absl::StrCat(", ", mine[1]) : "";
   if (!different.empty()) {

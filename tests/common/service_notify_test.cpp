@@ -27,7 +27,7 @@ class ServiceNotify : public ::testing::Test {
     ::setenv("NOTIFY_SOCKET", name.c_str(), 1);
   }
   void TearDown() override {
-    ::unsetenv("NOTIFY_SOCKET");
+    for (const char* name : {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}) ::unsetenv(name);
     if (fd_ >= 0) ::close(fd_);
   }
   std::string received() const {
@@ -58,6 +58,27 @@ TEST_F(ServiceNotify, DoesNothingWithoutAManager) {
   EXPECT_FALSE(notify_service("READY=1"));
   ::setenv("NOTIFY_SOCKET", (folder_.path() / "nobody").c_str(), 1);
   EXPECT_FALSE(notify_service("READY=1"));
+}
+
+TEST_F(ServiceNotify, BeatsOnlyWhenWatchedAndNotAtEveryCall) {
+  listen(folder_.path() / "notify");
+  Watchdog().beat();
+  EXPECT_EQ(received(), "");
+  for (const char* period : {"soon", "0", "-5"}) {
+    ::setenv("WATCHDOG_USEC", period, 1);
+    Watchdog().beat();
+    EXPECT_EQ(received(), "") << period;
+  }
+  ::setenv("WATCHDOG_USEC", "3600000000", 1);
+  ::setenv("WATCHDOG_PID", "1", 1);  // another process is watched
+  Watchdog().beat();
+  EXPECT_EQ(received(), "");
+  ::setenv("WATCHDOG_PID", std::to_string(::getpid()).c_str(), 1);
+  Watchdog watched;
+  watched.beat();
+  watched.beat();
+  EXPECT_EQ(received(), "WATCHDOG=1");
+  EXPECT_EQ(received(), "");
 }
 
 }  // namespace

@@ -1,0 +1,55 @@
+#include "client/setup/tool.h"
+
+#include <unistd.h>
+
+#include <chrono>
+
+#include "absl/strings/str_cat.h"
+#include "process/child.h"
+
+namespace espalier::client {
+namespace {
+
+constexpr size_t kKeptOutput = size_t{64} << 10;
+constexpr std::chrono::seconds kToolGrace{5};
+
+// Of the names that `added` sets, only those values.
+std::vector<std::string> tool_environment(const std::vector<std::string>& added) {
+  std::vector<std::string> environment = added;
+  const auto replaced = [&added](std::string_view entry) {
+    const auto name = entry.substr(0, entry.find('=') + 1);
+    for (const auto& one : added) {
+      if (std::string_view(one).starts_with(name)) return true;
+    }
+    return name == "ESPALIER_KEY=";
+  };
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    if (!replaced(*entry)) environment.emplace_back(*entry);
+  }
+  return environment;
+}
+
+}  // namespace
+
+Result<ToolExit> run_tool(const std::vector<std::string>& argv, const ToolOptions& options) {
+  ToolExit result;
+  const process::ChildObserver observer = {.on_event = [](std::string_view) {},
+                                           .on_log =
+                                               [&](std::string_view line) {
+                                                 absl::StrAppend(&result.output, std::string(line), "\n");
+                                                 if (result.output.size() > 2 * kKeptOutput)
+                                                   result.output.erase(0, result.output.size() - kKeptOutput);
+                                                 if (options.on_line) options.on_line(line);
+                                               },
+                                           .on_tick =
+                                               [&] {
+                                                 if (options.on_tick) options.on_tick();
+                                               }};
+  ESP_ASSIGN(const auto exit,
+             process::run_child({argv, tool_environment(options.environment)}, observer, options.stop, kToolGrace));
+  if (exit.stopped) return absl::CancelledError(absl::StrCat(argv[0], " was stopped"));
+  result.code = exit.signal != 0 ? -1 : exit.code;
+  return result;
+}
+
+}  // namespace espalier::client
