@@ -351,7 +351,7 @@ Status run_condition_image(const Case& c, Report& report) {
   const auto& tolerance = c.description.at("tolerance");
   int index = 0;
   for (const auto& item : c.description.at("items")) {
-    const auto rgba = inputs.at(absl::StrCat("rgba", index)).contiguous();  // [H, W, 4] uint8
+    const auto rgba = named(inputs, absl::StrCat("rgba", index)).contiguous();  // [H, W, 4] uint8
     const auto& want = named(expected, absl::StrCat("cond", index));
     const auto* bytes = rgba.const_data_ptr<uint8_t>();
     const image::Image picture{
