@@ -62,7 +62,7 @@ class WorkQueue {
 
   void add_job(const QueuedJob& job);  // again: no effect, but that a job may have begun
   void begin_job(const std::string& job_id);
-  void end_job(const std::string& job_id);  // its waiting tasks must have been removed
+  void end_job(const std::string& job_id);  // what of it still waits is removed
 
   std::string tenant_of(const std::string& job_id) const;  // empty for an unknown one
   void clear();                                            // of jobs and tasks; what ran stays known
