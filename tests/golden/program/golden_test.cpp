@@ -59,6 +59,9 @@ TEST_F(GoldenTool, NamesAMissingTensor) {
   const fs::path pictures = copy_of("train_condimg");
   without(pictures / "inputs.safetensors", {"rgba0"});
   EXPECT_THAT(verdict(pictures), AllOf(HasSubstr("FAIL train_condimg"), HasSubstr("no tensor rgba0")));
+  const fs::path loss = copy_of("train_ss_loss");
+  without(loss / "inputs.safetensors", {"step0.mb0.noise"});
+  EXPECT_THAT(verdict(loss), AllOf(HasSubstr("FAIL train_ss_loss"), HasSubstr("no tensor step0.mb0.noise")));
 }
 
 TEST_F(GoldenTool, ComparesGeometryAloneWhereTheReferenceRejectedTheMaterials) {
