@@ -59,6 +59,10 @@ bool apply_zip64_extra(std::string_view extra, const std::vector<uint64_t*>& fie
 
 namespace {
 
+// A zip is found from its end: end record -> (zip64 end record ->) directory -> local headers. Readers differ in what
+// they do where these disagree, which is how one archive can show a checker other files than it later extracts. So
+// nothing here is repaired or guessed: there is one end record, it ends the file, the directory ends where it begins,
+// and whatever is said twice must be said alike.
 using detail::CentralRecord;
 using detail::entry_error;
 using detail::le16;

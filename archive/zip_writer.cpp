@@ -178,7 +178,8 @@ std::string end_records(uint64_t entries, uint64_t offset, uint64_t bytes) {
 
 using Pump = std::function<Status(Encoder&)>;
 
-// Header, data, then the header again with the sizes and CRC that are known now.
+// Header, data, then the header again with the sizes and CRC that are known now. Its length must not change in between,
+// so whether it is a zip64 one follows from the size that is expected.
 Result<Written> write_entry(Output& out, const std::string& name, uint64_t expected, const Pump& pump) {
   Written entry{name, method_for(name)};
   entry.zip64 = expected >= kNeedsZip64;

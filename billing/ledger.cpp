@@ -8,7 +8,8 @@
 
 namespace espalier::billing {
 
-// The one place where transactions come into being.
+// The one place where transactions come into being. An id is made of what the transaction is for (name_uuid.h): booking
+// the same thing again gives the same id, and is refused where ids are unique.
 class TransactionMaker {
  public:
   static Result<Transaction> job_line(TransactionKind kind, Account from, Account to, const std::string& job_id,

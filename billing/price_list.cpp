@@ -108,6 +108,8 @@ Result<PriceList> load_price_list(const std::filesystem::path& file) {
   return prices;
 }
 
+// A step's price grows with the rank and the resolution. The list has that of rank 32 at 512, so the multiplier is
+// (rank / 32) · (resolution / 512), kept as a fraction: the half of rank 16 has to come out without a remainder.
 Result<Invoice> price(const PriceList& prices, const Order& order) {
   ESP_TRY(check(order));
   Invoice invoice;

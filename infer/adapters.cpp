@@ -13,7 +13,9 @@ constexpr const char* kStructure = "sparse_structure";
 constexpr const char* kGeometry = "geometry";
 constexpr const char* kTexture = "texture";
 
-// Where an adapter goes: one run of one network.
+// Where an adapter goes: one run of one network. The file says which denoiser and which resolution it was trained for;
+// of a cascade, which runs two networks for the shape, the caller says which pass. An adapter that does not fit is
+// refused, never passed over: its absence would look like a bad adapter.
 struct Place {
   std::vector<LoadedAdapter> RequestAdapters::*list;
   std::string denoiser;

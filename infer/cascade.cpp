@@ -34,6 +34,7 @@ Result<CascadeTokens> cascade_tokens(const at::Tensor& coords, const CascadeGrid
                                                    " and a multiple of ", grid.step, ", in whole cells of 16"));
   }
   const auto rows = coords.to(torch::kCPU, torch::kInt32);
+  // Ends at `lowest`, which is_consistent() has made sure to lie on the way.
   for (int64_t resolution = grid.wanted;; resolution -= grid.step) {
     CascadeTokens tokens{latent_voxels(rows, grid.low, resolution), resolution};
     if (tokens.coords.size(0) < max_tokens || resolution == grid.lowest) return tokens;

@@ -81,6 +81,8 @@ Status Networks::decide_memory() {
   return absl::OkStatus();
 }
 
+// Every network is opened here once, also where it is loaded anew for each use: a base with a missing or unfitting file
+// must fail at the start, not at the first request that needs it. Checks come after what they look at.
 Status Networks::keep_or_check() {
   ESP_TRY(infer::keep_or_check(encoder, resident_));
   ESP_TRY(infer::keep_or_check(structure_flow, resident_));

@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "infer/samplers/limits.h"
 
 namespace espalier::infer {
 namespace {
@@ -18,13 +19,14 @@ constexpr int kSmallestTexture = 64, kLargestTexture = 4096;
 constexpr Preset kPresets[] = {{"", 500'000, 2048},    {"max", 1'000'000, 4096}, {"web", 100'000, 2048},
                                {"game", 10'000, 1024}, {"mobile", 5'000, 512},   {"lowpoly", 2'000, 512}};
 
-// Takes `value` when it is given; a fault when it is outside [low, high] or not a number.
+// Takes `value` when it is given; a fault when it is outside the range or not a number.
 template <class T>
-void take(const std::optional<T>& value, T low, T high, const std::string& field, T& into, std::vector<Fault>& faults) {
+void take(const std::optional<T>& value, const SamplerLimit& limit, const std::string& prefix, T& into,
+          std::vector<Fault>& faults) {
   if (!value) return;
   into = *value;
-  if (*value >= low && *value <= high) return;
-  faults.push_back({field, absl::StrCat(*value, " is not in ", low, "..", high)});
+  if (*value >= limit.low && *value <= limit.high) return;
+  faults.push_back({absl::StrCat(prefix, ".", limit.field), absl::StrCat(*value, " is not in ", range_text(limit))});
 }
 
 void check_formats(const std::vector<FileFormat>& formats, std::vector<Fault>& faults) {
@@ -83,12 +85,12 @@ Status to_status(const std::vector<Fault>& faults) {
 
 SamplerParams apply(const SamplerOverrides& overrides, SamplerParams params, const std::string& prefix,
                     std::vector<Fault>& faults) {
-  take(overrides.steps, 1, 50, prefix + ".steps", params.steps, faults);
-  take(overrides.guidance_strength, 0.0, 15.0, prefix + ".guidance_strength", params.guidance_strength, faults);
-  take(overrides.guidance_rescale, 0.0, 1.0, prefix + ".guidance_rescale", params.guidance_rescale, faults);
-  take(overrides.interval_start, 0.0, 1.0, prefix + ".guidance_interval_start", params.interval_start, faults);
-  take(overrides.interval_end, 0.0, 1.0, prefix + ".guidance_interval_end", params.interval_end, faults);
-  take(overrides.rescale_t, 1.0, 6.0, prefix + ".rescale_t", params.rescale_t, faults);
+  take(overrides.steps, kStepsLimit, prefix, params.steps, faults);
+  take(overrides.guidance_strength, kGuidanceStrengthLimit, prefix, params.guidance_strength, faults);
+  take(overrides.guidance_rescale, kGuidanceRescaleLimit, prefix, params.guidance_rescale, faults);
+  take(overrides.interval_start, kIntervalStartLimit, prefix, params.interval_start, faults);
+  take(overrides.interval_end, kIntervalEndLimit, prefix, params.interval_end, faults);
+  take(overrides.rescale_t, kRescaleTLimit, prefix, params.rescale_t, faults);
   const bool interval_given = overrides.interval_start || overrides.interval_end;
   if (interval_given && params.interval_start > params.interval_end) {
     faults.push_back({prefix + ".guidance_interval_start",

@@ -26,14 +26,14 @@ struct Fault {
 // INVALID_ARGUMENT listing every fault as "field: message"; OK when there is none.
 Status to_status(const std::vector<Fault>& faults);
 
-// What is absent keeps the base model's own value.
+// What is absent keeps the base model's own value; the ranges are in samplers/limits.h.
 struct SamplerOverrides {
-  std::optional<int> steps;                 // 1..50
-  std::optional<double> guidance_strength;  // 0..15
-  std::optional<double> guidance_rescale;   // 0..1
-  std::optional<double> interval_start;     // 0..1, not above the end
-  std::optional<double> interval_end;       // 0..1
-  std::optional<double> rescale_t;          // 1..6
+  std::optional<int> steps;
+  std::optional<double> guidance_strength;
+  std::optional<double> guidance_rescale;
+  std::optional<double> interval_start;  // not above the end
+  std::optional<double> interval_end;
+  std::optional<double> rescale_t;
 };
 
 struct AdapterUse {

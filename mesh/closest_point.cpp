@@ -51,6 +51,8 @@ double middle(const std::array<Vec3, 3>& corners, size_t axis) {
 
 }  // namespace
 
+// Halves the triangles at the median of their middles along the longest axis. Nodes stand in preorder, so the first
+// child is the next node.
 uint32_t ClosestPoint::add_node(uint32_t begin, uint32_t end) {
   const auto index = static_cast<uint32_t>(nodes_.size());
   Box box{corners_[order_[begin]][0], corners_[order_[begin]][0]};
@@ -115,6 +117,8 @@ inline double ClosestPoint::distance2(const Box& box, const Point& from) {
   return sum;
 }
 
+// Depth first, the nearer child first; what is as far as the best point found is left out. A level leaves one node
+// pending at most.
 ClosestPoint::Hit ClosestPoint::find(const Vec3& vertex, uint32_t guess) const {
   const Point from = point_of(vertex);
   struct Pending {

@@ -57,7 +57,8 @@ std::vector<std::array<uint32_t, 2>> edges_at(const Boundary& boundary) {
   return out;
 }
 
-// The closed loops of boundary edges, each from its first edge on; a path that ends is none.
+// The closed loops of boundary edges, each from its first edge on; a path that ends is none. A walk goes on at a vertex
+// only where it has no choice, so a loop is the same from whichever edge it is begun.
 std::vector<std::vector<uint32_t>> loops_of(const Boundary& boundary) {
   const auto at = edges_at(boundary);
   std::vector<bool> visited(boundary.edges.size());

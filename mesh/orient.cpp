@@ -11,7 +11,9 @@ namespace {
 using internal::Side;
 using Point = std::array<double, 3>;
 
-// Sets of triangles with, for each, whether it has to be turned to wind like the first of its set.
+// Sets of triangles with, for each, whether it has to be turned to wind like the first of its set: disjoint sets with a
+// bit on every link. The bits along the way to the root add up to a triangle's own, so two sets are joined by one link
+// whose bit makes the pair fit.
 class Windings {
  public:
   explicit Windings(size_t count) : parent_(count), turned_(count) {

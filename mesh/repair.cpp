@@ -30,7 +30,8 @@ void drop_repeated(std::vector<Triangle>& triangles) {
   triangles.resize(kept);
 }
 
-// Gives every set of corners that hang together across shared edges a vertex of its own, in the triangles' order.
+// Gives every set of corners that hang together across shared edges a vertex of its own, in the triangles' order. So an
+// edge of three or more triangles, and a vertex that joins two fans, fall apart into pieces that are manifold.
 void split_vertices(Surface& surface, const std::vector<Side>& sides) {
   std::vector<Triangle>& triangles = surface.triangles;
   DisjointSets corners(triangles.size() * 3);

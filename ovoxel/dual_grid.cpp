@@ -10,6 +10,19 @@
 #include "ovoxel/quadric.h"
 #include "ovoxel/scan.h"
 
+// Dual contouring (Ju, Losasso, Schaefer and Warren 2002) of a triangle mesh that need not be closed: the surface is
+// kept as one vertex in each voxel it passes through, and a flag for each grid edge it crosses.
+//
+//   1. Scan conversion finds where grid lines pierce triangles. The four voxels around such a point become active, and
+//      each adds the point and the plane of the triangle to its sums.
+//   2. Triangles add their plane to all active voxels that they overlap, also where they cross no line.
+//   3. Boundary edges of the mesh add a line to the active voxels along them, so that open rims stay where they are.
+//   4. A voxel's vertex minimises the summed squared distances (a quadric, Garland and Heckbert 1997), drawn weakly to
+//      the mean of its points, inside the voxel.
+//
+// The sums are float32, and the reference's, so their order is part of the result: in a voxel all of step 1 comes
+// before step 2, that before step 3, and each follows the order of the triangles, or edges. A voxel belongs to one
+// slab, and one thread converts a slab from beginning to end; so the number of threads changes no bit.
 namespace espalier::ovoxel {
 namespace {
 
@@ -25,7 +38,8 @@ constexpr double kShortestEdge = 1e-6;
 
 using Corners = std::array<mesh::Vec3, 3>;
 
-// What a voxel sums up before its vertex is solved for: the quadric (10), the crossing points (3) and their number.
+// What a voxel sums up before its vertex is solved for: the quadric (10), the crossing points (3) and their number; one
+// cache line.
 struct alignas(64) Sums {
   std::array<float, 16> values{};
 
@@ -46,7 +60,7 @@ struct Edge {
   uint32_t a, b;  // a < b
 };
 
-// Edges used by exactly one triangle, ordered by (a, b).
+// Edges used by exactly one triangle, ordered by (a, b), by a counting sort of all edges' smaller vertices.
 std::vector<Edge> boundary_edges(std::span<const mesh::Triangle> triangles, size_t vertices) {
   // For each vertex a, the vertices b > a of its edges, one per use.
   std::vector<uint32_t> begin(vertices + 1, 0), others(triangles.size() * 3);
@@ -144,6 +158,7 @@ void SlabConverter::add_face(const Corners& c) {
     low[a] = std::max(truncated(least / h_[a]), 0);
     high[a] = std::min(truncated(most / h_[a] + 1), grid_.size[a]);
   }
+  // The neighbouring slabs see the same triangle and take their own part of it.
   low[0] = std::max(low[0], table_.slab().begin);
   high[0] = std::min(high[0], table_.slab().end);
   if (low[0] >= high[0] || low[1] >= high[1] || low[2] >= high[2]) return;
@@ -155,7 +170,8 @@ void SlabConverter::add_face(const Corners& c) {
   });
 }
 
-// Walks the voxels along a boundary edge (Amanatides and Woo 1987).
+// Walks the voxels along a boundary edge (Amanatides and Woo 1987): t_max is where, in world units from `a`, the walk
+// leaves its voxel along each axis. The walk is the same in every slab, which keeps its own voxels of it.
 void SlabConverter::add_boundary_edge(const Edge& edge) {
   const Vector3f a(relative_[edge.a].data()), b(relative_[edge.b].data());
   const float slab_low = static_cast<float>(table_.slab().begin - 1) * h_[0];

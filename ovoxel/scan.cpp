@@ -14,6 +14,7 @@ constexpr int32_t kSlabThickness = 16;  // voxels; a slab's data should fit a co
 SlabTable::SlabTable(const Grid& grid)
     : rows_((static_cast<size_t>(grid.size[1]) + 3) / 4), columns_((static_cast<size_t>(grid.size[2]) + 3) / 4) {}
 
+// Keeps the memory of the slab before.
 void SlabTable::start(const Slab& slab) {
   slab_ = slab;
   size_ = 0;
@@ -51,6 +52,8 @@ std::vector<mesh::Vec3> relative_positions(std::span<const mesh::Vec3> positions
   return out;
 }
 
+// Slabs are cut across x alone, and triangles sorted into all slabs that they might touch. The scan leaves out what is
+// outside its slab, so a triangle too many costs time, and one too few a voxel.
 Partition partition(std::span<const mesh::Vec3> relative, std::span<const mesh::Triangle> triangles, const Grid& grid) {
   Partition out;
   for (int32_t begin = 0; begin < grid.size[0]; begin += kSlabThickness) {

@@ -12,6 +12,11 @@
 
 // Scan conversion of triangles against the lines of a grid, shared by all conversions; not for other folders.
 //
+// For each axis the triangle is seen along it, as a flat one over the grid of the other two, and rasterised: cut at its
+// middle vertex into two halves, each half walked row by row, each row column by column. Rows and columns are grid
+// lines, so a column of a row is one line along the axis, and its depth there is the point where it pierces the
+// triangle. A triangle that no line pierces leaves no trace. Lines on the faces of the grid are not tested.
+//
 // All arithmetic follows the reference's operation order (float products widened to double, truncation toward zero):
 // on models lying in grid planes the last bit decides which voxel is touched.
 namespace espalier::ovoxel::internal {
@@ -62,6 +67,8 @@ inline int32_t cell(double value, double h, int32_t size) {
   return q >= size - 1 ? size - 1 : static_cast<int32_t>(q);
 }
 
+// Calls on_hit(Hit) for each line that pierces a triangle and touches the slab, by axis, row and column, each
+// ascending: the order in which the reference adds up.
 template <class OnHit>
 class TriangleScan {
  public:

@@ -68,7 +68,7 @@ Status check_complete(const Parts& parts) {
   return absl::OkStatus();
 }
 
-// The records of all shards in the order of discovery.
+// The records of all shards in the order of discovery, of which shard s of n has the places s, s + n, s + 2n, …
 Result<std::vector<dataset::ObjectRecord>> in_order(Parts& parts) {
   const int64_t assets = parts.begin()->second.part.assets;
   const int64_t shards = static_cast<int64_t>(parts.size());

@@ -49,6 +49,8 @@ void describe(const Asset& asset, dataset::ObjectRecord& record) {
   record.extra = asset.extra;
 }
 
+// Threads take the next asset until none is left. Each holds its share of the memory budget while it prepares one, so a
+// large object runs beside fewer others. The first fault that is the run's own stops all.
 class Run {
  public:
   Run(const std::vector<Asset>& assets, const ObjectSettings& settings, const Encoders& encoders,

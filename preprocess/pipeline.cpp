@@ -24,6 +24,12 @@
 #include "preprocess/object_run.h"
 #include "preprocess/part.h"
 
+// A run, in order: settings and base -> Plan; input -> assets, sorted by path; each asset -> its files in the object
+// store; all records and files -> manifest and archive.
+//
+// What makes a run repeatable: the store's folder is named by Plan::key(), so a run that goes on finds the objects that
+// were made in the same way and no others, and whatever changes an object's files must be part of that key (or raise
+// kRecipe). Nothing of the result depends on which thread or shard prepared an object, nor on the order of completion.
 namespace espalier::preprocess {
 namespace {
 

@@ -67,7 +67,12 @@ std::map<std::string, int64_t> texture_counts(const mesh::Scene& scene) {
   return counts;
 }
 
-// The stages of one object, in order.
+// The stages of one object, in order. The structure and the views are needed by all of training: without them the asset
+// has failed. Shape and texture may be missing (attempt()), and texture never stands without shape, because its voxels
+// must be the shape's.
+//
+// A fault of the asset carries a code in capitals at the front of its message (asset_error_code()). One without a code
+// is a fault of the run, such as a full disk, and ends it: it must not be written down as the asset's.
 class Preparation {
  public:
   Preparation(const Asset& asset, const ObjectSettings& settings, const Encoders& encoders, const ObjectStore& store,

@@ -125,7 +125,8 @@ class LineReader {
   std::string line_;
 };
 
-// Drives one child until it has ended and its pipes are empty.
+// Drives one child until it has ended and its pipes are empty. All on the thread that calls run(): pipes, timers and
+// the child's end (a pidfd, readable once it is over) are events of one loop, so nothing here needs a lock.
 class Supervision {
  public:
   Supervision(pid_t pid, int progress, int log, const ChildObserver& observer, std::chrono::milliseconds grace)

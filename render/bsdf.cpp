@@ -67,6 +67,8 @@ bool sample_bsdf(const Surface& s, V3 view, float lobe, Pair random, BsdfSample&
     sample.direction =
         t * (r * std::cos(phi)) + b * (r * std::sin(phi)) + s.normal * std::sqrt(std::max(0.0f, 1 - random.u));
   } else {
+    // A visible normal, in the frame (t, b, normal): the view is stretched until the microsurface is a hemisphere, a
+    // point is drawn on its projection, and the normal there is stretched back (Heitz 2018).
     const float a = ggx_alpha(s);
     const V3 vh = normalize({a * dot(view, t), a * dot(view, b), nv});
     V3 t1, t2;

@@ -6,6 +6,12 @@
 namespace espalier::render {
 namespace {
 
+// A path tracer after Blender Cycles, with the settings of the reference's renders. At each surface a path meets, the
+// lights are sampled (direct()) and a direction is drawn by the BSDF; where such a direction reaches a light
+// (escaped()), both ways have counted it, and the power heuristic (Veach and Guibas 1995) weighs them to a sum of one.
+// Lights are spheres, seen under a cone, and evenly bright over it.
+//
+// Each path takes its random numbers in a fixed order from (key, pixel, sample): who renders a pixel changes nothing.
 constexpr float kFar = std::numeric_limits<float>::infinity();
 constexpr int kMaxTransparent = 3, kMaxDepth = 12;
 constexpr float kIndirectClamp = 10;

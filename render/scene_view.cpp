@@ -38,6 +38,8 @@ Status check_within(int value, int low, int high, const char* name) {
                                     std::to_string(low) + " .. " + std::to_string(high));
 }
 
+// Filter importance sampling (Ernst, Stamminger and Greiner 2006): samples fall around a pixel as its filter weighs
+// them, and then count alike.
 // Inverse distribution of the Blackman-Harris window over [-1, 1] pixels, at evenly spaced probabilities.
 constexpr int kFilterSteps = 4096;
 

@@ -51,6 +51,8 @@ Status persist(const TransferOptions& options, const Attempt& attempt, const Pro
   }
 }
 
+// Each attempt first asks how much of this content has arrived, so it goes on where any earlier one, also of another
+// process, has stopped. The digest names the content, and the server checks it at the end.
 class Upload {
  public:
   Upload(v1::ArtefactService::StubInterface& stub, const fs::path& file, v1::UploadHeader header,
@@ -119,6 +121,8 @@ class Upload {
   v1::Artefact artefact_;
 };
 
+// Each attempt goes on behind what is in the part file. The digest is checked once all is there: a part of something
+// else is found then, if its length did not give it away before.
 class Download {
  public:
   Download(v1::ArtefactService::StubInterface& stub, const std::string& artefact_id, const fs::path& destination,

@@ -28,6 +28,7 @@ std::vector<std::vector<int64_t>> runs(int64_t samples, int64_t size, int64_t ma
   return groups;
 }
 
+// One group more until all keep the limit; at the latest each sample is alone.
 std::vector<std::vector<int64_t>> fewest_groups(std::span<const int64_t> tokens, int64_t max_samples,
                                                 int64_t max_tokens) {
   const auto n = static_cast<int64_t>(tokens.size());
@@ -93,7 +94,8 @@ std::vector<std::vector<int64_t>> balanced_groups(std::span<const int64_t> loads
 
 BatchPlan plan_batch(std::span<const int64_t> tokens, int64_t max_samples, int64_t max_tokens, int world_size) {
   auto calls = cut(tokens, max_samples, max_tokens);
-  // The smallest heaviest share for which the ranks suffice, by bisection.
+  // The smallest heaviest share for which the ranks suffice, by bisection: shares() needs fewer ranks the more one
+  // takes.
   int64_t low = 0, high = 0;
   for (const auto& call : calls) {
     low = std::max(low, call.tokens);

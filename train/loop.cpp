@@ -19,6 +19,22 @@
 #include "train/torch_errors.h"
 #include "train/tree_sum.h"
 
+// An update, on all ranks together:
+//
+//   batch of (seed, step) -> cut into loss calls, shared out -> each rank: forward, backward of its calls
+//   -> sum of the gradients on rank 0 -> rank 0: clip, AdamW, average -> parameters to all ranks
+//
+// What must hold:
+//   - Every rank takes the same way through the collective calls, or the others wait for it in vain. So a decision that
+//     leads to one must rest on what all ranks know: the settings, the step, or an answer that was itself exchanged
+//     (whether any rank was asked to stop).
+//   - The parameters are one flat vector, their gradients another; nobody may put another tensor in a parameter's
+//     .grad. One element behind the gradient carries the loss through the same sum.
+//   - Nothing random is kept from step to step: batches and noise are functions of (seed, step, slot). So a run that is
+//     continued from a checkpoint makes the updates that it would have made.
+//
+// Reference: TRELLIS.2 trellis2/trainers/basic.py. Why the ranks agree in every bit:
+// docs/decisions/0007-ranks-train-the-same-bits.md.
 namespace espalier::train {
 namespace {
 

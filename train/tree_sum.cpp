@@ -10,6 +10,8 @@ void TreeSum::raise(const Node& left, const at::Tensor& right) {
   held_.emplace(Node{left.first + 1, left.second / 2}, std::move(value));
 }
 
+// As a binary counter: a part that is the right one of a pair is added to the left one at once, and the sum likewise
+// one level up. So a rank keeps a few sums per level, not its parts.
 void TreeSum::add(int64_t index, const at::Tensor& part) {
   held_.emplace(Node{0, index}, part.clone());
   for (Node right{0, index}; right.second % 2 == 1;) {

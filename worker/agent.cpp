@@ -65,7 +65,9 @@ struct Agent::Impl {
   std::unique_ptr<TaskTable> tasks;  // after what its threads use
 };
 
-// One life of the attach stream.
+// One life of the attach stream. Two threads use it, as gRPC allows: the reader takes what the coordinator says, the
+// caller writes reports and heartbeats, and nobody else writes. Tasks outlive the session: they push into the outbox,
+// which sends again on the next one what was not acked.
 class Agent::Session {
  public:
   Session(Impl& agent, std::stop_token stop) : agent_(agent), stop_(std::move(stop)) {}

@@ -32,6 +32,8 @@ v1::LogSeverity severity_of(const std::string& level) {
 EventRelay::EventRelay(const v1::AssignTask& task, Report report, CheckpointUploader* checkpoints)
     : task_(task), report_(std::move(report)), checkpoints_(checkpoints) {}
 
+// Lines come faster than anybody wants to read them: progress and logs are collected until flush(), what happens once
+// is reported at once.
 void EventRelay::on_event(std::string_view line) {
   const auto event = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!event.is_object()) {

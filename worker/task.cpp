@@ -58,7 +58,9 @@ v1::TaskFinished cancelled() {
   return finished;
 }
 
-// One attempt of one task; of a gang's, one member.
+// One attempt of one task; of a gang's, one member: inputs into the cache -> child process -> its output to the
+// coordinator -> the result. Whatever goes wrong becomes a report that says whether another attempt may help
+// (failure()), for which the task's folder, with its checkpoints, stays.
 class Attempt {
  public:
   Attempt(const TaskResources& resources, const v1::AssignTask& task, const Report& report, const TaskControl& control)
@@ -93,7 +95,7 @@ class Attempt {
     if (task_.has_train() && leads()) uploader.emplace(resources_.artefacts, task_.lease(), report_);
     EventRelay relay(task_, report_, uploader ? &*uploader : nullptr);
     const auto exit = run_program(task_command(resources_.config, task_, files_, control_.slot), relay);
-    uploader.reset();
+    uploader.reset();  // the last of its reports must come before the result
     return exit.ok() ? conclude(*exit, relay) : failure(exit.status());
   }
 

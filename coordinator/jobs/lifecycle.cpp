@@ -16,6 +16,10 @@
 #include "coordinator/proto_json.h"
 #include "coordinator/storage/artefact_repository.h"
 
+// States change in lease(), move_task() and move_job() only, against the table of job_state.h. The two latter write the
+// event in the same transaction, so a watcher misses no change and sees none that was rolled back. Whatever ends a task
+// goes on to settle(), which looks at all tasks of the job anew: who ended last, and in which order, makes no
+// difference.
 namespace espalier::coordinator {
 
 TaskRecord new_task(const JobRecord& job, TaskKind kind, v1::StageState state) {

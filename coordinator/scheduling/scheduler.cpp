@@ -13,6 +13,17 @@
 #include "coordinator/scheduling/report.h"
 
 // What workers say: hello, heartbeats, reports, and silence.
+//
+// Every change takes the same way, under mutex_: one transaction changes the database and notes in Effects what follows
+// from it; only after the commit does finish() bring the picture in memory up to date, send messages and wake watchers.
+// So a transaction that fails has told nobody anything. The exception is give_out(), which takes tasks out of the queue
+// first, and has the picture read anew when its transaction fails.
+//
+// Reports arrive at least once and take effect once. A worker numbers them, keeps each until it is acked, and repeats
+// after a new stream what was not. The ack follows the commit; a number that was taken in before is only acked again.
+//
+// A lease (Gray and Cheriton 1989) bounds how long a silent worker can hold a task: when it is over the task may start
+// elsewhere, and what the old attempt still reports is refused by its fencing token, which is older than the task's.
 namespace espalier::coordinator {
 namespace {
 
@@ -113,7 +124,7 @@ Status Scheduler::admit(soci::session& sql, const v1::Hello& hello, Worker& work
   WorkerRecord record = workers.find(worker.id);
   if (worker.epoch < record.epoch) return absl::AbortedError("a newer process has attached under this worker id");
   const bool restarted = worker.epoch > record.epoch;
-  if (restarted) record.acked_seq = 0;
+  if (restarted) record.acked_seq = 0;  // a new process numbers its reports anew
   record.epoch = worker.epoch;
   record.host = hello.host();
   record.version = hello.version();
@@ -121,6 +132,7 @@ Status Scheduler::admit(soci::session& sql, const v1::Hello& hello, Worker& work
   workers.put(record);
   worker.received_seq = static_cast<uint64_t>(record.acked_seq);
 
+  // What the coordinator believes to be on this worker, and the worker does not claim, is nowhere.
   std::map<std::string, std::vector<int>> lost;  // members by task
   for (const Roster::Slot& slot : roster_.held_by(worker.id)) {
     if (roster_.state_of(slot) == MemberState::kReserved) continue;  // it was told nothing yet
@@ -159,6 +171,7 @@ Status Scheduler::lose(soci::session& sql, const Roster::Attempt& attempt, const
   return absl::OkStatus();
 }
 
+// A lease that is not current is answered each time: the worker may have missed the cancellation, too.
 void Scheduler::renew(const Worker& worker, const v1::TaskLease& lease, Effects& effects) {
   const Roster::Attempt* attempt = roster_.current(lease);
   if (!attempt) {
@@ -208,6 +221,7 @@ Status Scheduler::heartbeat(Worker& worker, const v1::Heartbeat& heartbeat) {
   return absl::OkStatus();
 }
 
+// Commits what the workers have reported, all of it or nothing, then acks it.
 Status Scheduler::store(const std::vector<Worker*>& workers) {
   Effects effects;
   const Status status = parts_.database.transaction([&](soci::session& sql) -> Status {
@@ -332,7 +346,7 @@ Result<v1::Job> Scheduler::cancel(const std::string& tenant_id, const std::strin
       }
     }
     effects.take(job, life);
-    if (had_ended) effects.changed_jobs.clear();
+    if (had_ended) effects.changed_jobs.clear();  // nothing is new to its watchers
     return describe_job(sql, job);
   });
   if (!described.ok()) return described;

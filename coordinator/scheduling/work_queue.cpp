@@ -8,6 +8,22 @@
 #include "absl/strings/str_cat.h"
 #include "coordinator/names.h"
 
+// Fair share between tenants (after Kay and Lauder 1988), and backfill with one reservation, as EASY has it (Lifka
+// 1995), but without estimates of how long a task runs.
+//
+// The waiting tasks are three sorted levels deep:
+//
+//   candidates_[shape]  the tenants that may start a task of this shape, lowest score first
+//   Tenant::ready[shape]  a tenant's tasks of it, in the tenant's own order
+//   tasks_  each task
+//
+// Tasks of one shape fit together or not at all, so a choice compares the first task of the first tenant of each shape.
+// What must hold between any two calls:
+//   - a task whose time has come is in its tenant's `ready`, under the shape and order that it has now: its shape is
+//     changed between unindex() and index();
+//   - a tenant is a candidate of exactly those of its `ready` shapes that its limits allow, under the score that it had
+//     at the last publish(). `published` holds these entries: by a score that has changed since, they would not be
+//     found. Whatever changes a tenant's shapes, limits, running jobs or score ends in publish().
 namespace espalier::coordinator {
 namespace {
 
@@ -173,6 +189,8 @@ void WorkQueue::set_timer(Task& task, long long at_us) {
   if (at_us > 0) timers_.emplace(at_us, task.task.id);
 }
 
+// A timer rings first when a task's earliest start has come. Then it is set once more for a gang that was interrupted:
+// when that rings the gang has waited long enough for its full size, and moves to the shape that takes what is free.
 void WorkQueue::run_timers(long long now_us) {
   while (!timers_.empty() && timers_.begin()->first <= now_us) {
     Task& task = tasks_.at(timers_.begin()->second);
@@ -180,7 +198,7 @@ void WorkQueue::run_timers(long long now_us) {
     set_timer(task, 0);
     unindex(task);
     if (task.ready)
-      task.shape.shrinks = true;  // has waited long enough for its full size
+      task.shape.shrinks = true;
     else if (task.task.interrupted && task.task.ranks > 1)
       set_timer(task, at_us + std::max(micros(config_.shrink_after), 1LL));
     task.ready = true;
@@ -234,6 +252,7 @@ void WorkQueue::add_usage(const std::string& tenant_id, int ranks, long long fro
   publish(tenant_id);
 }
 
+// `respect_hold`: without the slots that are held for a gang.
 bool WorkQueue::fits(const Shape& shape, const Capacity& capacity, bool respect_hold) const {
   const int needed = shape.shrinks ? 1 : shape.ranks;
   const bool held = respect_hold && !reserved_.empty();
@@ -280,6 +299,8 @@ std::optional<WorkQueue::Choice> WorkQueue::reserved_choice(const Capacity& capa
   return choice_of(task, capacity);
 }
 
+// The gang that slots are held for goes first, as soon as they suffice. Else the one whose turn it is, if it is a gang
+// that does not fit, begins to lose patience, while what comes after it and fits may pass.
 std::optional<WorkQueue::Choice> WorkQueue::next(const Capacity& capacity, long long now_us) {
   run_timers(now_us);
   settle(now_us);

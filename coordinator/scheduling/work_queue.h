@@ -62,7 +62,7 @@ class WorkQueue {
 
   void add_job(const QueuedJob& job);  // again: no effect, but that a job may have begun
   void begin_job(const std::string& job_id);
-  void end_job(const std::string& job_id);  // its waiting tasks must have been removed
+  void end_job(const std::string& job_id);  // what of it still waits is removed
 
   std::string tenant_of(const std::string& job_id) const;  // empty for an unknown one
   void clear();                                            // of jobs and tasks; what ran stays known
@@ -99,7 +99,7 @@ class WorkQueue {
   // Why no task of the job starts, for people; empty when it has none waiting.
   std::string reason(const std::string& job_id, const Capacity& capacity) const;
 
-  // One more submitted job would be within the limit; if so it counts as queued until add_job or cancel_admission.
+  // One more submitted job would be within the limit; if so it counts as queued until settle_admission().
   bool admit(const std::string& tenant_id);
   void settle_admission(const std::string& tenant_id);
 
@@ -132,7 +132,6 @@ class WorkQueue {
     Order order;
     Shape shape;
     bool ready = false;        // its time has come
-    long long ready_us = 0;    // since when
     long long blocked_us = 0;  // since when it is its turn without fitting; 0: not yet
     long long timer_us = 0;    // its entry in timers_; 0: none
   };

@@ -50,13 +50,6 @@ void add_preview_options(cli::App& app, PreviewArguments& arguments) {
       .show_default();
 }
 
-void add_texture_sampler_options(cli::App& app, SamplerOverrides& sampler) {
-  app.option("--texture-steps", sampler.steps, "Sampler steps of the texture, 1..50 (default: the base's)");
-  app.option("--texture-guidance", sampler.guidance_strength, "Its guidance, 0..15 (default: the base's)");
-  app.option("--texture-guidance-rescale", sampler.guidance_rescale, "0..1 (default: the base's)");
-  app.option("--texture-rescale-t", sampler.rescale_t, "1..6 (default: the base's)");
-}
-
 const std::map<std::string, std::string>& shared_option_names() {
   static const std::map<std::string, std::string> kNames = {
       {"texture", "--texture-…"},

@@ -28,9 +28,6 @@ struct PreviewArguments {
 };
 void add_preview_options(cli::App& app, PreviewArguments& arguments);
 
-// --texture-steps and the other settings of the texture's sampler.
-void add_texture_sampler_options(cli::App& app, SamplerOverrides& sampler);
-
 // Field paths of a request -> options, for the fields that these options set.
 const std::map<std::string, std::string>& shared_option_names();
 

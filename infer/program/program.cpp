@@ -8,6 +8,7 @@
 #include "infer/program/one_shot.h"
 #include "infer/program/output_options.h"
 #include "infer/program/retexture_command.h"
+#include "infer/program/sampler_options.h"
 #include "infer/program/serve.h"
 
 namespace espalier::infer {
@@ -26,17 +27,13 @@ void add_engine_options(cli::App& app, EngineOptions& engine) {
 
 void add_shape_options(cli::App& app, OneShotOptions& options) {
   GenerateRequest& request = options.request;
-  SamplerOverrides& sampler = request.shape;
   app.option("--pipeline", request.pipeline, "512, 1024, 1024_cascade or 1536_cascade (default: by the resolution)");
   app.option("--stop-after", options.stop_after, "Last stage (default: as far as the base goes)")
       .choices({"sparse_structure", "geometry", "texture"});
   app.option("--low-resolution-adapter", options.low_resolution_adapters,
              "Geometry adapter for the first pass of a cascade: FILE or FILE:SCALE; may be repeated")
       .one_at_a_time();
-  app.option("--shape-steps", sampler.steps, "Sampler steps of the shape, 1..50 (default: the base's)");
-  app.option("--shape-guidance", sampler.guidance_strength, "Its guidance, 0..15 (default: the base's)");
-  app.option("--shape-guidance-rescale", sampler.guidance_rescale, "0..1 (default: the base's)");
-  app.option("--shape-rescale-t", sampler.rescale_t, "1..6 (default: the base's)");
+  add_sampler_options(app, "shape-", " of the shape", request.shape);
   app.option("--max-num-tokens", request.max_num_tokens, "Above this a cascade lowers its resolution, 16..1048576")
       .show_default();
   app.option("--decimation-target", request.decimation_target,
@@ -51,14 +48,13 @@ void add_shape_options(cli::App& app, OneShotOptions& options) {
 }
 
 void add_texture_options(cli::App& app, GenerateRequest& request) {
-  add_texture_sampler_options(app, request.texture);
+  add_sampler_options(app, "texture-", " of the texture", request.texture);
   add_texture_file_options(app, request);
   app.flag("--geometry-only", request.geometry_only, "No texture in the files");
 }
 
 void add_one_shot_options(cli::App& app, OneShotOptions& options) {
   GenerateRequest& request = options.request;
-  SamplerOverrides& sampler = request.sparse_structure;
   add_engine_options(app, options.engine);
   app.option("--image", options.image, "PNG, JPEG or WebP, best with a transparent background");
   app.option("-o,--output", options.outputs,
@@ -72,10 +68,7 @@ void add_one_shot_options(cli::App& app, OneShotOptions& options) {
   app.option("--seed", request.seed, "0..2147483647 (default: random)");
   app.option("--resolution", request.resolution, "512, 1024 or 1536 (default: the base's smallest)");
   app.option("--samples", request.samples, "Objects to generate, 1..8").show_default();
-  app.option("--steps", sampler.steps, "Sampler steps, 1..50 (default: the base's)");
-  app.option("--guidance", sampler.guidance_strength, "Guidance strength, 0..15 (default: the base's)");
-  app.option("--guidance-rescale", sampler.guidance_rescale, "0..1 (default: the base's)");
-  app.option("--rescale-t", sampler.rescale_t, "1..6 (default: the base's)");
+  add_sampler_options(app, "", "", request.sparse_structure);
   app.flag("--pooled", request.pooled_structure, "Halve the voxel grid at resolution 512, without a shape");
   add_shape_options(app, options);
   add_texture_options(app, request);
@@ -96,7 +89,7 @@ cli::App& add_retexture(cli::App& app, RetextureOptions& options) {
   verb.option("--seed", request.seed, "0..2147483647 (default: random)");
   verb.option("--resolution", request.resolution, "512, 1024 or 1536 (default: the base's smallest)");
   verb.flag("--keep-uvs", request.keep_uvs, "Keep the mesh's own texture coordinates");
-  add_texture_sampler_options(verb, request.texture);
+  add_sampler_options(verb, "texture-", " of the texture", request.texture);
   add_texture_file_options(verb, request);
   add_preview_options(verb, options.preview);
   return verb;

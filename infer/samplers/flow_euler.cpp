@@ -37,7 +37,8 @@ at::Tensor sparse_spread(const at::Tensor& x, const std::vector<int64_t>& length
   return torch::cat(rows, 0);
 }
 
-// One run's velocity field: guidance around the network.
+// One run's velocity field: guidance around the network. Classifier-free guidance (Ho and Salimans 2022) in an interval
+// of times (Kynkäänniemi et al. 2024), its data estimate rescaled against over-saturation (Lin et al. 2024).
 class GuidedField {
  public:
   GuidedField(const Predict& predict, const SamplerParams& params, const std::vector<int64_t>& lengths,

@@ -170,6 +170,9 @@ Result<Primitive> read_primitive(const Document& document, const Json& json, con
   return out;
 }
 
+// One mesh of ours is all primitives of a glTF mesh, whose attributes may differ: what one of them has, the others are
+// filled up with (join()). Normals cannot be invented for shared corners, so those are split first.
+//
 // Gives a mesh without normals one per face, with its corners split, so that it can join smooth primitives.
 void split_flat(Primitive& primitive) {
   Primitive flat;

@@ -10,6 +10,12 @@
 
 #include "nn/layers/parallel.h"
 
+// Submanifold convolution (Graham, Engelcke and van der Maaten 2018) with a 3x3x3 kernel, by gathering, multiplying and
+// scattering. Of a block of output rows, the rows that have a neighbour at an offset are collected, offset by offset;
+// the neighbours' features, side by side, are multiplied with the offset's matrix, and the products added to the rows.
+// The block's size keeps its outputs in the cache while all 27 offsets add to them.
+//
+// A row belongs to one block, and the offsets add to it in ascending order: no thread count changes a bit.
 namespace espalier::nn {
 namespace {
 
@@ -99,6 +105,7 @@ class PairConvolution {
   }
 
  private:
+  // The rows that fill up a tile hold features gathered before; their products are left behind.
   void add_panel(const Pairs& pairs, const float* panel, int64_t first_channel, float* out) {
     const int64_t width = std::min(kPanel, out_ - first_channel);
     for (int64_t begin = 0; begin < pairs.count; begin += kTileRows) {
@@ -198,6 +205,7 @@ class OuterProducts {
   void add_block(float* sum) {
     const int64_t filled = (pairs_.count + kGradientStep - 1) / kGradientStep * kGradientStep;
     gather_columns(grad_, pairs_.rows, pairs_.count, out_, left_.data());
+    // The sum runs over the pairs, so what fills up their number must be zero.
     for (int64_t c = 0; c < out_; ++c) {
       std::fill_n(left_.data() + c * kColumnStride + pairs_.count, filled - pairs_.count, 0.0f);
     }

@@ -16,6 +16,8 @@ at::Tensor ranks(const at::Tensor& coords) {
 
 }  // namespace
 
+// An encoder's cells are sorted on every level; a decoder lists children parent by parent. So one cell stands in
+// different rows here and there, and its rank among the sorted cells is what both sides know it by.
 Guide guide_to(const SparseTensor& x, int64_t levels) {
   std::vector<ParentMap> maps;  // finest first
   for (int64_t i = 0; i < levels; ++i) {

@@ -5,9 +5,9 @@
 
 #include "coordinator/jobs/catalogue_repository.h"
 #include "coordinator/tenants/access_table.h"
-#include "espalier/v1/artefacts.grpc.pb.h"
 #include "espalier/v1/jobs.grpc.pb.h"
 #include "tests/coordinator/running_coordinator.h"
+#include "tests/coordinator/small_job.h"
 
 // What must hold for every rpc, generated from the descriptors: a new one that is not guarded fails here.
 namespace espalier::coordinator {
@@ -125,8 +125,12 @@ class Foreign : public ::testing::Test {
     tenant_ = running_.new_tenant();
     key_ = running_.new_key(tenant_, v1::ROLE_ADMIN);
     stranger_ = running_.new_key(running_.new_tenant(), v1::ROLE_ADMIN);
-    ids_ = {{"tenant_id", tenant_},        {"key_id", key_.key_id},       {"artefact_id", upload()},
-            {"dataset_id", new_id("dat")}, {"adapter_id", new_id("adp")}, {"request_id", "request-of-a-stranger"}};
+    ids_ = {{"tenant_id", tenant_},
+            {"key_id", key_.key_id},
+            {"artefact_id", upload_archive(running_.channel, authorization_of(key_))},
+            {"dataset_id", new_id("dat")},
+            {"adapter_id", new_id("adp")},
+            {"request_id", "request-of-a-stranger"}};
     ids_.emplace_back("job_id", submit(id("artefact_id")));
     insert_results();
   }
@@ -135,37 +139,12 @@ class Foreign : public ::testing::Test {
     return std::find_if(ids_.begin(), ids_.end(), [&](const auto& entry) { return entry.first == name; })->second;
   }
 
-  std::string upload() {
-    v1::ArtefactService::Stub stub(running_.channel);
-    grpc::ClientContext context;
-    context.AddMetadata(kAuthorizationEntry, authorization_of(key_));
-    v1::UploadResponse response;
-    const auto writer = stub.Upload(&context, &response);
-    const std::string bytes = "a zip of assets";
-    v1::UploadRequest part;
-    part.mutable_header()->set_kind(v1::ARTEFACT_KIND_ARCHIVE);
-    part.mutable_header()->set_file_name("assets.zip");
-    part.mutable_header()->set_size_bytes(static_cast<int64_t>(bytes.size()));
-    part.mutable_header()->set_sha256(sha256_hex(bytes));
-    writer->Write(part);
-    part.set_data(bytes);
-    writer->Write(part);
-    writer->WritesDone();
-    const grpc::Status status = writer->Finish();
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return response.artefact().artefact_id();
-  }
-
   std::string submit(const std::string& artefact_id) {
     v1::JobService::Stub stub(running_.channel);
     grpc::ClientContext context;
     context.AddMetadata(kAuthorizationEntry, authorization_of(key_));
-    v1::SubmitJobRequest request;
-    request.set_request_id("request-1");
-    request.mutable_spec()->set_artefact_id(artefact_id);
-    request.mutable_spec()->add_denoisers(v1::DENOISER_SPARSE_STRUCTURE);
     v1::SubmitJobResponse response;
-    const grpc::Status status = stub.SubmitJob(&context, request, &response);
+    const grpc::Status status = stub.SubmitJob(&context, small_job("request-1", artefact_id), &response);
     EXPECT_TRUE(status.ok()) << status.error_message();
     return response.job().job_id();
   }

@@ -8,14 +8,13 @@
 #include <thread>
 
 #include "common/files.h"
-#include "common/sha256.h"
 #include "coordinator/coordinator.h"
-#include "espalier/v1/artefacts.grpc.pb.h"
 #include "espalier/v1/billing.grpc.pb.h"
 #include "espalier/v1/jobs.grpc.pb.h"
 #include "espalier/v1/tenants.grpc.pb.h"
 #include "rpc/status.h"
 #include "tests/coordinator/local_channel.h"
+#include "tests/coordinator/small_job.h"
 
 namespace espalier::coordinator {
 namespace {
@@ -73,29 +72,8 @@ class BillingServiceTest : public ::testing::Test {
   }
 
   v1::SubmitJobRequest request(const std::shared_ptr<grpc::Channel>& channel, const std::string& id) {
-    v1::ArtefactService::Stub artefacts(channel);
-    grpc::ClientContext context;
-    v1::UploadResponse response;
-    const auto writer = artefacts.Upload(&context, &response);
-    v1::UploadRequest part;
-    const std::string bytes = "a zip of assets";
-    part.mutable_header()->set_kind(v1::ARTEFACT_KIND_ARCHIVE);
-    part.mutable_header()->set_file_name("file.zip");
-    part.mutable_header()->set_size_bytes(static_cast<int64_t>(bytes.size()));
-    part.mutable_header()->set_sha256(sha256_hex(bytes));
-    writer->Write(part);
-    part.set_data(bytes);
-    writer->Write(part);
-    writer->WritesDone();
-    const grpc::Status status = writer->Finish();
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    v1::SubmitJobRequest request;
-    request.set_request_id(id);
+    v1::SubmitJobRequest request = small_job(id, upload_archive(channel));
     request.set_expected_objects(10);
-    request.mutable_spec()->set_artefact_id(response.artefact().artefact_id());
-    request.mutable_spec()->add_denoisers(v1::DENOISER_SPARSE_STRUCTURE);
-    request.mutable_spec()->set_rank(16);
-    request.mutable_spec()->set_steps(100);
     return request;
   }
 

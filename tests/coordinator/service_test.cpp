@@ -16,6 +16,7 @@
 #include "rpc/channel.h"
 #include "rpc/status.h"
 #include "tests/coordinator/local_channel.h"
+#include "tests/coordinator/small_job.h"
 
 namespace espalier::coordinator {
 namespace {
@@ -85,15 +86,9 @@ class ServiceTest : public ::testing::Test {
   }
 
   v1::SubmitJobRequest request(const std::string& id) {
-    v1::SubmitJobRequest request;
-    request.set_request_id(id);
     const auto archive = upload("a zip of assets", v1::ARTEFACT_KIND_ARCHIVE);
     EXPECT_TRUE(archive.ok()) << archive.status();
-    if (archive.ok()) request.mutable_spec()->set_artefact_id(archive->artefact_id());
-    request.mutable_spec()->add_denoisers(v1::DENOISER_SPARSE_STRUCTURE);
-    request.mutable_spec()->set_rank(16);
-    request.mutable_spec()->set_steps(100);
-    return request;
+    return small_job(id, archive.ok() ? archive->artefact_id() : "");
   }
 
   Result<v1::SubmitJobResponse> submit(const v1::SubmitJobRequest& request) {

@@ -7,7 +7,6 @@
 #include "archive/zip_writer.h"
 #include "common/files.h"
 #include "common/sha256.h"
-#include "dataset/csv.h"
 #include "dataset/layout.h"
 #include "dataset/npz.h"
 #include "dataset/reader.h"
@@ -24,6 +23,7 @@ using ::testing::IsEmpty;
 using testing::kGrid;
 using testing::png;
 using ::testing::SizeIs;
+using testing::table_of;
 
 class Prepared : public testing::SmallSet {};
 
@@ -71,15 +71,13 @@ TEST_F(Prepared, WritesTheTablesTheReferenceLooksFor) {
   failed.error = {"UNREADABLE", "load", "truncated"};
   manifest_.objects.push_back(failed);
   const fs::path tree = unpacked();
-  const auto root = parse_csv(*read_file(tree / "metadata.csv"));
-  ASSERT_TRUE(root.ok());
-  EXPECT_THAT(root->rows, SizeIs(2));
-  EXPECT_EQ(root->rows[0][*root->column("aesthetic_score")], "10");
+  const CsvTable root = table_of(tree / "metadata.csv");
+  ASSERT_THAT(root.rows, SizeIs(2));
+  EXPECT_EQ(root.rows[0][*root.column("aesthetic_score")], "10");
   for (const char* table : {"ss_latents/enc_16", "renders_cond", "asset_stats"}) {
-    const auto part = parse_csv(*read_file(tree / table / "metadata.csv"));
-    ASSERT_TRUE(part.ok()) << table;
-    ASSERT_THAT(part->rows, SizeIs(1)) << table;
-    EXPECT_EQ(part->rows[0][0], sha256_hex("chair"));
+    const CsvTable part = table_of(tree / table / "metadata.csv");
+    ASSERT_THAT(part.rows, SizeIs(1)) << table;
+    EXPECT_EQ(part.rows[0][0], sha256_hex("chair"));
   }
   EXPECT_THAT(*read_file(tree / "ss_latents/enc_16/metadata.csv"), HasSubstr("True"));
   EXPECT_THAT(*read_file(tree / "logs/failures.jsonl"), HasSubstr("UNREADABLE"));

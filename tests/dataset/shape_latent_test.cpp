@@ -5,7 +5,6 @@
 #include <limits>
 
 #include "common/sha256.h"
-#include "dataset/csv.h"
 #include "dataset/latent_files.h"
 #include "dataset/layout.h"
 #include "dataset/npz.h"
@@ -23,6 +22,7 @@ using ::testing::IsEmpty;
 using testing::kCells;
 using testing::latent_npz;
 using ::testing::SizeIs;
+using testing::table_of;
 
 class ShapeLatents : public testing::StructuredSet {};
 
@@ -102,12 +102,10 @@ TEST_F(ShapeLatents, HaveTheTableTheReferenceFiltersBy) {
   dense.stages["geometry"] = "too_many_tokens";
   dense.tokens["shape"] = 9000;
   const fs::path tree = unpacked();
-  const auto table = parse_csv(*read_file(tree / manifest_.folders["shape_latent"] / "metadata.csv"));
-  ASSERT_TRUE(table.ok()) << table.status();
-  EXPECT_THAT(table->columns, ElementsAre("sha256", "shape_latent_encoded", "shape_latent_tokens"));
-  EXPECT_THAT(table->rows, ElementsAre(ElementsAre(sha256_hex("chair"), "True", "2")));
-  const auto views = parse_csv(*read_file(tree / "renders_cond/metadata.csv"));
-  EXPECT_THAT(views->rows, SizeIs(2));
+  const CsvTable table = table_of(tree / manifest_.folders["shape_latent"] / "metadata.csv");
+  EXPECT_THAT(table.columns, ElementsAre("sha256", "shape_latent_encoded", "shape_latent_tokens"));
+  EXPECT_THAT(table.rows, ElementsAre(ElementsAre(sha256_hex("chair"), "True", "2")));
+  EXPECT_THAT(table_of(tree / "renders_cond/metadata.csv").rows, SizeIs(2));
 }
 
 TEST_F(ShapeLatents, AreDescribedInTheManifest) {

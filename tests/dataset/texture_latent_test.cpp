@@ -3,8 +3,6 @@
 
 #include <cmath>
 
-#include "dataset/csv.h"
-#include "dataset/reader.h"
 #include "tests/dataset/structured_set.h"
 
 namespace espalier::dataset {
@@ -17,6 +15,7 @@ using ::testing::IsEmpty;
 using testing::kCells;
 using testing::latent_npz;
 using ::testing::SizeIs;
+using testing::table_of;
 
 class TextureLatents : public testing::StructuredSet {
  protected:
@@ -100,15 +99,13 @@ TEST_F(TextureLatents, HaveTheTablesTheReferenceFiltersBy) {
   add_shaped("bare", latent_npz({0, 0, 0})).stages["texture"] = "no_material";
   EXPECT_EQ(to_json(*parse_manifest(to_json(manifest_))), to_json(manifest_));
   const fs::path tree = unpacked();
-  const auto table = parse_csv(*read_file(tree / "pbr_latents/tex_enc_512/metadata.csv"));
-  ASSERT_TRUE(table.ok()) << table.status();
-  EXPECT_THAT(table->columns, ElementsAre("sha256", "pbr_latent_encoded", "pbr_latent_tokens"));
-  EXPECT_THAT(table->rows, ElementsAre(ElementsAre(sha256, "True", "2")));
-  const auto stats = parse_csv(*read_file(tree / "asset_stats/metadata.csv"));
-  ASSERT_TRUE(stats.ok()) << stats.status();
-  EXPECT_THAT(stats->columns, ElementsAre("sha256", "num_faces", "num_vertices", "num_basecolor_tex",
-                                          "num_metallic_tex", "num_roughness_tex", "num_alpha_tex"));
-  EXPECT_THAT(stats->rows, ::testing::Contains(ElementsAre(sha256, "12", "8", "2", "0", "1", "0")));
+  const CsvTable table = table_of(tree / "pbr_latents/tex_enc_512/metadata.csv");
+  EXPECT_THAT(table.columns, ElementsAre("sha256", "pbr_latent_encoded", "pbr_latent_tokens"));
+  EXPECT_THAT(table.rows, ElementsAre(ElementsAre(sha256, "True", "2")));
+  const CsvTable stats = table_of(tree / "asset_stats/metadata.csv");
+  EXPECT_THAT(stats.columns, ElementsAre("sha256", "num_faces", "num_vertices", "num_basecolor_tex", "num_metallic_tex",
+                                         "num_roughness_tex", "num_alpha_tex"));
+  EXPECT_THAT(stats.rows, ::testing::Contains(ElementsAre(sha256, "12", "8", "2", "0", "1", "0")));
 }
 
 }  // namespace

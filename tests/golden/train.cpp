@@ -68,18 +68,16 @@ struct MicroBatch {
   at::Tensor cond;
 
   static MicroBatch of(const TensorMap& inputs, int step, int index, double p_uncond) {
-    const auto get = [&](const std::string& name) {
-      const auto found = inputs.find(name);
-      return found == inputs.end() ? at::Tensor() : found->second;
-    };
+    const auto get = [&](const std::string& name) { return named(inputs, name); };
+    const auto get_if_there = [&](const std::string& name) { return inputs.contains(name) ? get(name) : at::Tensor(); };
     const auto data = absl::StrCat("mb", index, "."), drawn = absl::StrCat("step", step, ".mb", index, ".");
     MicroBatch batch{train::dense_samples(get(data + "x0")),
                      {get(drawn + "noise"), get(drawn + "t"), get(drawn + "drop_u") < p_uncond},
                      get(data + "cond")};
-    if (const auto coords = get(data + "coords"); coords.defined()) {
+    if (const auto coords = get_if_there(data + "coords"); coords.defined()) {
       const auto sparse = nn::SparseTensor::create(batch.samples.x0, coords, batch.draws.t.size(0));
       TORCH_CHECK(sparse.ok(), std::string(sparse.status().message()));
-      batch.samples = {sparse->feats, sparse->offsets, sparse->coords, get(data + "concat_cond")};
+      batch.samples = {sparse->feats, sparse->offsets, sparse->coords, get_if_there(data + "concat_cond")};
     }
     return batch;
   }
@@ -351,7 +349,7 @@ Status run_condition_image(const Case& c, Report& report) {
   const auto& tolerance = c.description.at("tolerance");
   int index = 0;
   for (const auto& item : c.description.at("items")) {
-    const auto rgba = inputs.at(absl::StrCat("rgba", index)).contiguous();  // [H, W, 4] uint8
+    const auto rgba = named(inputs, absl::StrCat("rgba", index)).contiguous();  // [H, W, 4] uint8
     const auto& want = named(expected, absl::StrCat("cond", index));
     const auto* bytes = rgba.const_data_ptr<uint8_t>();
     const image::Image picture{

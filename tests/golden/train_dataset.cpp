@@ -179,14 +179,14 @@ class StageComparison {
     const std::vector<train::SampleRef> refs = {{0, 0, i}};
     compare(data_.samples(refs), name);
     const auto picture = data_.picture(i, d_.at("view"), d_.at("image_size")).squeeze(0);
-    report_.compare(name + ".cond", picture, expected_.at(name + ".cond"), d_.at("tolerance").at("cond_abs"), 0);
+    report_.compare(name + ".cond", picture, named(expected_, name + ".cond"), d_.at("tolerance").at("cond_abs"), 0);
   }
 
   // Coordinates may be expected with or without the number of the sample.
   void compare(const train::FlowSamples& samples, const std::string& name) {
     const auto x0 = samples.coords.defined() ? samples.x0 : samples.x0.squeeze(0);
     const double tolerance = d_.at("tolerance").at("x0_abs");
-    report_.compare(name + ".x0", x0, expected_.at(name + ".x0"), tolerance, 0);
+    report_.compare(name + ".x0", x0, named(expected_, name + ".x0"), tolerance, 0);
     const auto beside = expected_.find(name + ".concat_cond");
     if (beside != expected_.end()) report_.compare(beside->first, samples.concat, beside->second, tolerance, 0);
     const auto coords = expected_.find(name + ".coords");

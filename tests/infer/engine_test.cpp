@@ -7,7 +7,7 @@
 
 #include "common/files.h"
 #include "common/sha256.h"
-#include "tests/infer_support/tiny_base.h"
+#include "tests/infer_support/engine_fixture.h"
 
 namespace espalier::infer {
 namespace {
@@ -16,24 +16,9 @@ using ::testing::ElementsAre;
 using ::testing::Field;
 using ::testing::HasSubstr;
 
-class EngineTest : public ::testing::Test {
+class EngineTest : public EngineFixture {
  protected:
-  static void SetUpTestSuite() {
-    folder_ = new TempDir(*TempDir::create());
-    ASSERT_TRUE(write_tiny_base(base()));
-    EngineOptions options;
-    options.base = base();
-    auto engine = Engine::open(options);
-    ASSERT_TRUE(engine.ok()) << engine.status();
-    engine_ = engine->release();
-  }
-  static void TearDownTestSuite() {
-    delete engine_;
-    delete folder_;
-  }
-
-  static std::filesystem::path base() { return folder_->path() / "base"; }
-  static std::filesystem::path file(const std::string& name) { return folder_->path() / name; }
+  static void SetUpTestSuite() { open_base(write_tiny_base); }
 
   static GenerateRequest request(uint64_t seed = 7) {
     GenerateRequest request;
@@ -43,9 +28,6 @@ class EngineTest : public ::testing::Test {
   }
 
   static const std::string& glb(const GeneratedAssets& assets) { return assets.samples[0].file(FileFormat::kGlb); }
-
-  inline static TempDir* folder_ = nullptr;
-  inline static Engine* engine_ = nullptr;
 };
 
 TEST_F(EngineTest, MakesAGlbAndVoxelsFromAnImage) {

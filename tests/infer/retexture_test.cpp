@@ -110,7 +110,7 @@ TEST_F(RetextureTest, DependsOnSeedResolutionAndAdapterButNotOnMemory) {
   RetextureRequest seed = plain, fine = plain, adapted = plain;
   const std::string before = glb_of(plain);
   EXPECT_EQ(glb_of(plain), before);
-  EXPECT_EQ(glb_of(plain, *open(base(), "low")), before);
+  EXPECT_EQ(glb_of(plain, *open({.memory = "low"})), before);
   seed.seed = 8;
   EXPECT_NE(glb_of(seed), before);
   fine.resolution = 1024;
@@ -155,7 +155,7 @@ TEST_F(RetextureTest, StopsInEveryStage) {
 
 TEST_F(RetextureTest, NeedsABaseThatCan) {
   ASSERT_TRUE(write_tiny_shape_base(file("shape")));
-  const Status refused = open(file("shape"))->retexture(request()).status();
+  const Status refused = open({.base = file("shape")})->retexture(request()).status();
   EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
   EXPECT_THAT(std::string(refused.message()), HasSubstr("shape_slat_encoder"));
   const auto limited = Engine::open({.base = base(), .max_shape_tokens = 1});

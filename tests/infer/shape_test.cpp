@@ -11,7 +11,7 @@
 #include "nn/io/safetensors.h"
 #include "ovoxel/dual_mesh.h"
 #include "ovoxel/stored_dual_grid.h"
-#include "tests/infer_support/tiny_base.h"
+#include "tests/infer/shape_fixture.h"
 
 namespace espalier::infer {
 namespace {
@@ -23,38 +23,8 @@ using ::testing::ElementsAre;
 using ::testing::Field;
 using ::testing::HasSubstr;
 
-class ShapeTest : public ::testing::Test {
+class ShapeTest : public ShapeFixture {
  protected:
-  static void SetUpTestSuite() {
-    folder_ = new TempDir(*TempDir::create());
-    ASSERT_TRUE(write_tiny_shape_base(base()));
-    engine_ = open({}).release();
-  }
-  static void TearDownTestSuite() {
-    delete engine_;
-    delete folder_;
-  }
-
-  static std::unique_ptr<Engine> open(EngineOptions options) {
-    if (options.base.empty()) options.base = base();
-    auto engine = Engine::open(options);
-    EXPECT_TRUE(engine.ok()) << engine.status();
-    return *std::move(engine);
-  }
-
-  static std::filesystem::path base() { return folder_->path() / "base"; }
-  static std::filesystem::path file(const std::string& name) { return folder_->path() / name; }
-
-  static GenerateRequest request(const std::string& pipeline, std::vector<FileFormat> formats = {FileFormat::kNpz}) {
-    GenerateRequest request;
-    request.image = picture();
-    request.seed = 7;
-    request.pipeline = pipeline;
-    request.formats = std::move(formats);
-    request.remesh = false;  // most tests are about what was decoded
-    return request;
-  }
-
   static std::string adapter(const std::string& name, uint64_t seed, const TinyAdapter& header) {
     EXPECT_TRUE(write_tiny_adapter(file(name), seed, header));
     return file(name);
@@ -66,15 +36,6 @@ class ShapeTest : public ::testing::Test {
     EXPECT_TRUE(assets.ok()) << assets.status();
     return assets.ok() ? assets->samples[0].file(FileFormat::kNpz) : "";
   }
-
-  static std::vector<Fault> faults_of(const GenerateRequest& request) {
-    std::vector<Fault> faults;
-    EXPECT_FALSE(engine_->generate(request, {}, &faults).ok());
-    return faults;
-  }
-
-  inline static TempDir* folder_ = nullptr;
-  inline static Engine* engine_ = nullptr;
 };
 
 TEST_F(ShapeTest, RunsEveryPipeline) {

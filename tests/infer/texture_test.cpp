@@ -18,12 +18,6 @@ using ::testing::Not;
 
 class TextureTest : public TextureFixture {
  protected:
-  static std::vector<Fault> faults_of(const GenerateRequest& request, Engine& engine = *engine_) {
-    std::vector<Fault> faults;
-    EXPECT_FALSE(engine.generate(request, {}, &faults).ok());
-    return faults;
-  }
-
   static mesh::Scene scene_of(const GeneratedAssets& assets) {
     EXPECT_TRUE(write_file_atomic(file("read.glb"), assets.samples[0].file(FileFormat::kGlb)).ok());
     auto scene = mesh::import_scene(file("read.glb"));
@@ -87,7 +81,7 @@ TEST_F(TextureTest, DrawsItsNoiseAfterTheShapes) {
 }
 
 TEST_F(TextureTest, IsTheSameInLittleMemory) {
-  const auto small = open(base(), "low");
+  const auto small = open({.memory = "low"});
   for (const char* pipeline : {"512", "1024_cascade"}) {
     EXPECT_EQ(grid(request(pipeline), *small).at("base_color").bytes, grid(request(pipeline)).at("base_color").bytes);
   }
@@ -268,7 +262,8 @@ TEST_F(TextureTest, NamesTheFieldsThatAreWrong) {
 }
 
 TEST_F(TextureTest, EndsWithTheShapeWhereTheBaseHasNoNetworkForIt) {
-  const auto half = open(changed_base("half", [](auto& args) { args["models"].erase("tex_slat_flow_model_1024"); }));
+  const auto half =
+      open({.base = changed_base("half", [](auto& args) { args["models"].erase("tex_slat_flow_model_1024"); })});
   const auto small = half->generate(request("512")), large = half->generate(request("1024_cascade"));
   ASSERT_TRUE(small.ok() && large.ok()) << large.status();
   EXPECT_TRUE(small->textured);

@@ -10,9 +10,8 @@
 #include "common/files.h"
 #include "common/sha256.h"
 #include "rpc/channel.h"
-#include "rpc/server.h"
 #include "rpc/status.h"
-#include "tests/infer_support/tiny_base.h"
+#include "tests/infer_server/service_fixture.h"
 
 namespace espalier::infer {
 namespace {
@@ -21,22 +20,11 @@ using ::testing::ElementsAre;
 using ::testing::Field;
 using ::testing::HasSubstr;
 
-// A server on a free port of this machine, in front of an engine with a random base.
-class InferenceServiceTest : public ::testing::Test {
+class InferenceServiceTest : public ServiceFixture {
  protected:
   static void SetUpTestSuite() {
-    folder_ = new TempDir(*TempDir::create());
-    ASSERT_TRUE(write_tiny_base(folder_->path() / "base"));
+    open_base(write_tiny_base);
     ASSERT_TRUE(write_tiny_adapter(adapter_file(), 1));
-    EngineOptions options;
-    options.base = folder_->path() / "base";
-    auto engine = Engine::open(options);
-    ASSERT_TRUE(engine.ok()) << engine.status();
-    engine_ = engine->release();
-  }
-  static void TearDownTestSuite() {
-    delete engine_;
-    delete folder_;
   }
 
   void SetUp() override { serve(engine_); }
@@ -50,16 +38,8 @@ class InferenceServiceTest : public ::testing::Test {
                       return fetch(id, file, stop);
                     }};
     };
-    stub_.reset();
-    server_.reset();
-    service_ = std::make_unique<InferenceService>(engine, options);
-    ServerOptions server_options;
-    server_options.max_receive_bytes = kMaxRequestBytes;
-    auto server = RpcServer::start(server_options, {service_.get()});
-    ASSERT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
-    channel_ = make_channel(server_->address());
-    stub_ = v1::InferenceService::NewStub(channel_);
+    start(options, engine);
+    stub_ = caller();
   }
 
   Status fetch(const std::string& id, const std::filesystem::path& file, const std::stop_token& stop) {
@@ -76,7 +56,7 @@ class InferenceServiceTest : public ::testing::Test {
     return absl::CancelledError("stopped");
   }
 
-  static std::filesystem::path adapter_file() { return folder_->path() / "adapter.safetensors"; }
+  static std::filesystem::path adapter_file() { return file("adapter.safetensors"); }
 
   static v1::GenerateRequest request() {
     v1::GenerateRequest request;
@@ -108,12 +88,7 @@ class InferenceServiceTest : public ::testing::Test {
     return answer;
   }
 
-  inline static TempDir* folder_ = nullptr;
-  inline static Engine* engine_ = nullptr;
   std::atomic<bool> fetching_ = false;
-  std::unique_ptr<InferenceService> service_;
-  std::unique_ptr<RpcServer> server_;
-  std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::InferenceService::Stub> stub_;
 };
 
@@ -141,12 +116,9 @@ TEST_F(InferenceServiceTest, StreamsStartProgressFileAndEnd) {
 }
 
 TEST_F(InferenceServiceTest, StreamsTheFilesOfEverySample) {
-  ASSERT_TRUE(write_tiny_shape_base(folder_->path() / "shape_base"));
-  EngineOptions options;
-  options.base = folder_->path() / "shape_base";
-  const auto engine = Engine::open(options);
-  ASSERT_TRUE(engine.ok()) << engine.status();
-  serve(engine->get());
+  ASSERT_TRUE(write_tiny_shape_base(file("shape_base")));
+  const auto engine = open({.base = file("shape_base")});
+  serve(engine.get());
   v1::GenerateRequest asked = request();
   asked.set_pipeline_type(v1::PIPELINE_TYPE_1024_CASCADE);
   asked.set_samples(2);
@@ -232,9 +204,7 @@ TEST_F(InferenceServiceTest, TakesAdaptersInlineAndByArtefact) {
 }
 
 TEST_F(InferenceServiceTest, RefusesWhomTheGateRefuses) {
-  ChannelSecurity stranger;
-  stranger.key = Credentials{"key_stranger", "x"};
-  stub_ = v1::InferenceService::NewStub(*open_channel(server_->address(), stranger));
+  stub_ = caller("key_stranger");
   const Answer answer = call(request());
   EXPECT_TRUE(absl::IsPermissionDenied(answer.status)) << answer.status;
   EXPECT_TRUE(answer.events.empty());

@@ -6,11 +6,9 @@
 
 #include "common/files.h"
 #include "infer/program/mesh_import.h"
-#include "infer/server/inference_service.h"
 #include "rpc/channel.h"
-#include "rpc/server.h"
 #include "rpc/status.h"
-#include "tests/infer_support/tiny_base.h"
+#include "tests/infer_server/service_fixture.h"
 
 namespace espalier::infer {
 namespace {
@@ -24,28 +22,15 @@ using ::testing::Not;
 constexpr const char* kTetrahedron = "v 1 1 1\nv 2 1 1\nv 1 2 1\nv 1 1 2\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n";
 
 // A service with states, on an engine whose random base has a texture. Callers are tenants by their key.
-class TextureServiceTest : public ::testing::Test {
+class TextureServiceTest : public ServiceFixture {
  protected:
-  static void SetUpTestSuite() {
-    folder_ = new TempDir(*TempDir::create());
-    ASSERT_TRUE(write_tiny_texture_base(folder_->path() / "base"));
-    EngineOptions options;
-    options.base = folder_->path() / "base";
-    auto engine = Engine::open(options);
-    ASSERT_TRUE(engine.ok()) << engine.status();
-    engine_ = engine->release();
-  }
-  static void TearDownTestSuite() {
-    delete engine_;
-    delete folder_;
-  }
+  static void SetUpTestSuite() { open_base(write_tiny_texture_base); }
 
   void SetUp() override { serve(); }
 
   // Also again, as after a restart. Reads `import_mesh_`.
   void serve(bool with_states = true) {
-    server_.reset();
-    service_.reset();
+    stop();
     states_.reset();
     InferenceServiceOptions options;
     options.scratch = folder_->path();
@@ -59,12 +44,7 @@ class TextureServiceTest : public ::testing::Test {
       states_ = *std::move(states);
       options.states = states_.get();
     }
-    service_ = std::make_unique<InferenceService>(engine_, options);
-    ServerOptions server_options;
-    server_options.max_receive_bytes = kMaxRequestBytes;
-    auto server = RpcServer::start(server_options, {service_.get()});
-    ASSERT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
+    start(options);
   }
 
   std::filesystem::path state_folder() const { return own_.path() / "states"; }
@@ -79,12 +59,10 @@ class TextureServiceTest : public ::testing::Test {
 
   template <class Request>
   Answer call(const Request& request, const std::string& key = "key_1") {
-    ChannelSecurity security;
-    security.key = Credentials{key, "x"};
-    const auto stub = v1::InferenceService::NewStub(*open_channel(server_->address(), security));
+    const auto stub = caller(key);
     grpc::ClientContext context;
     set_deadline(context, std::chrono::seconds(60));
-    const auto reader = start(*stub, context, request);
+    const auto reader = begin(*stub, context, request);
     Answer answer;
     bool previewing = false;
     v1::GenerateEvent event;
@@ -127,23 +105,19 @@ class TextureServiceTest : public ::testing::Test {
     return request;
   }
 
-  inline static TempDir* folder_ = nullptr;
-  inline static Engine* engine_ = nullptr;
   TempDir own_ = *TempDir::create();
   ImportMesh import_mesh_ = confined_import({});
   std::unique_ptr<StateStore> states_;
-  std::unique_ptr<InferenceService> service_;
-  std::unique_ptr<RpcServer> server_;
 
  private:
   using Stub = v1::InferenceService::Stub;
-  static auto start(Stub& stub, grpc::ClientContext& context, const v1::GenerateRequest& request) {
+  static auto begin(Stub& stub, grpc::ClientContext& context, const v1::GenerateRequest& request) {
     return stub.Generate(&context, request);
   }
-  static auto start(Stub& stub, grpc::ClientContext& context, const v1::ExtractGlbRequest& request) {
+  static auto begin(Stub& stub, grpc::ClientContext& context, const v1::ExtractGlbRequest& request) {
     return stub.ExtractGlb(&context, request);
   }
-  static auto start(Stub& stub, grpc::ClientContext& context, const v1::RetextureRequest& request) {
+  static auto begin(Stub& stub, grpc::ClientContext& context, const v1::RetextureRequest& request) {
     return stub.Retexture(&context, request);
   }
 };
@@ -194,12 +168,11 @@ TEST_F(TextureServiceTest, DeliversTheFilesWhereAStateFindsNoRoom) {
   small.max_bytes = 1;
   auto states = StateStore::open(small);
   ASSERT_TRUE(states.ok()) << states.status();
-  server_.reset();
+  stop();
   states_ = *std::move(states);
   InferenceServiceOptions options;
   options.states = states_.get();
-  service_ = std::make_unique<InferenceService>(engine_, options);
-  server_ = *RpcServer::start({}, {service_.get()});
+  start(options);
   const Answer answer = call(generation());
   ASSERT_TRUE(answer.status.ok()) << answer.status;
   EXPECT_THAT(answer.file, Not(IsEmpty()));

@@ -56,6 +56,12 @@ TEST_F(GoldenTool, NamesAMissingTensor) {
   const fs::path import = copy_of("ovoxel_import_obj");
   without(import / "expected.safetensors", {"base_color"});
   EXPECT_THAT(verdict(import), AllOf(HasSubstr("FAIL ovoxel_import_obj"), HasSubstr("base_color")));
+  const fs::path pictures = copy_of("train_condimg");
+  without(pictures / "inputs.safetensors", {"rgba0"});
+  EXPECT_THAT(verdict(pictures), AllOf(HasSubstr("FAIL train_condimg"), HasSubstr("no tensor rgba0")));
+  const fs::path loss = copy_of("train_ss_loss");
+  without(loss / "inputs.safetensors", {"step0.mb0.noise"});
+  EXPECT_THAT(verdict(loss), AllOf(HasSubstr("FAIL train_ss_loss"), HasSubstr("no tensor step0.mb0.noise")));
 }
 
 TEST_F(GoldenTool, ComparesGeometryAloneWhereTheReferenceRejectedTheMaterials) {
