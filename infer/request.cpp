@@ -26,7 +26,8 @@ void take(const std::optional<T>& value, const SamplerLimit& limit, const std::s
   if (!value) return;
   into = *value;
   if (*value >= limit.low && *value <= limit.high) return;
-  faults.push_back({absl::StrCat(prefix, ".", limit.field), absl::StrCat(*value, " is not in ", range_text(limit))});
+  faults.push_back(
+      {absl::StrCat(prefix, ".", std::string(limit.field)), absl::StrCat(*value, " is not in ", range_text(limit))});
 }
 
 void check_formats(const std::vector<FileFormat>& formats, std::vector<Fault>& faults) {

@@ -195,21 +195,21 @@ TEST_F(SetupTest, SaysThatTheVenvModuleIsMissing) {
 
 TEST_F(SetupTest, InstallsWithPipAndFindsWhatItInstalled) {
   // A python3 whose "venv" holds a pip that makes a torch folder of the version it is asked for.
-  const fs::path python =
-      program("bin/python3", R"(mkdir -p "$3/bin"
+  const fs::path python = program("bin/python3", R"sh(mkdir -p "$3/bin"
 cat > "$3/bin/pip" <<'EOF'
 #!/bin/sh
 echo "$@" > "$(dirname "$0")/arguments"
-echo "  Downloading torch-2.11.0-py3-none-any.whl (1.0 MB)" mkdir -
-                                 p "$(dirname " $0 ")/../lib/python3.11/site-packages/torch/lib" touch "$(dirname " $0
-                                   ")/../lib/python3.11/site-packages/torch/lib/libtorch_cpu.so" EOF chmod +
-                                 x "$3/bin/pip") ");
-      WheelOptions options{.python_folder = path("python"),
-                           .python = python.string(),
-                           .wanted = {"2.11.0"},
-                           .companions = {"nvidia-cuda-runtime==13.0.96"},
-                           .silent = true,
-                           .stop = {}};
+echo "  Downloading torch-2.11.0-py3-none-any.whl (1.0 MB)"
+mkdir -p "$(dirname "$0")/../lib/python3.11/site-packages/torch/lib"
+touch "$(dirname "$0")/../lib/python3.11/site-packages/torch/lib/libtorch_cpu.so"
+EOF
+chmod +x "$3/bin/pip")sh");
+  WheelOptions options{.python_folder = path("python"),
+                       .python = python.string(),
+                       .wanted = {"2.11.0"},
+                       .companions = {"nvidia-cuda-runtime==13.0.96"},
+                       .silent = true,
+                       .stop = {}};
   const auto torch = install_wheels(options);
   if (absl::IsResourceExhausted(torch.status())) GTEST_SKIP() << "too little disk";
   ASSERT_TRUE(torch.ok()) << torch.status();
