@@ -1,3 +1,4 @@
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -67,6 +68,7 @@ fs::path take_first(const TorchPlace& place, const WantedTorch& wanted, const st
 
 Result<Outcome> set_up(const Command& command, const SetupOptions& options, const TorchPlace& place,
                        const WantedTorch& wanted) {
+  if (place.for_services) ::umask(022);  // they read it, whatever root's own habit is
   ESP_TRY(check_writable(place));
   if (!options.torch.empty()) {
     const fs::path torch = fs::absolute(torch_in(options.torch).empty() ? options.torch : torch_in(options.torch));

@@ -40,7 +40,7 @@ Result<std::string> find_python(const WheelOptions& options) {
       "with --python, or name a LibTorch you have with --torch");
 }
 
-Status check_disk(const WheelOptions& options) {
+Status check_room(const WheelOptions& options) {
   std::error_code error;
   const auto space = fs::space(options.python_folder.parent_path(), error);
   const int64_t needed = wheels_disk_bytes(options.wanted);
@@ -166,7 +166,7 @@ int64_t wheels_disk_bytes(const WantedTorch& wanted) {
 }
 
 Result<fs::path> install_wheels(const WheelOptions& options) {
-  ESP_TRY(check_disk(options));
+  ESP_TRY(check_room(options));
   ESP_TRY(make_environment(options));
   ESP_TRY(run_pip(options));
   const fs::path torch = torch_in(options.python_folder);
