@@ -192,8 +192,6 @@ Option Option::check(std::function<std::string(const std::string&)> fault) {
   return *this;
 }
 
-int Option::count() const { return static_cast<int>(state_->option->count()); }
-
 App::App(const std::string& name, const std::string& text) {
   auto root = std::make_unique<CLI::App>(text, name);
   root->set_version_flag(
@@ -308,7 +306,6 @@ void App::keep_unknown(bool all) {
 
 std::vector<std::string> App::unknown() const { return state_->app->remaining(); }
 bool App::chosen() const { return state_->app->parsed(); }
-bool App::chosen(const std::string& verb) const { return state_->app->got_subcommand(verb); }
 
 bool App::given(const std::string& name) const {
   const OptionState* option = state_->find(name);
@@ -322,8 +319,6 @@ std::vector<std::string> App::given() const {
   }
   return names;
 }
-
-std::string App::help() const { return state_->app->help(); }
 
 CommandDescription App::describe() const {
   CommandDescription description;
@@ -352,11 +347,7 @@ Status App::parse(const std::vector<std::string>& arguments) {
   const CommandDescription program = describe();
   ESP_TRY(find_misspelt_verb(program, arguments));
   if (!arguments.empty() && arguments.back() == "--man") {
-    std::vector<const CommandDescription*> path = {&program};
-    for (const auto& argument : arguments) {
-      if (const CommandDescription* verb = path.back()->verb(argument)) path.push_back(verb);
-    }
-    return absl::CancelledError(manual_page(path));
+    return absl::CancelledError(manual_page(named_path(program, arguments)));
   }
   ESP_TRY(apply_defaults(program, arguments));
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // as CLI11 takes them
@@ -383,7 +374,9 @@ Status App::apply_defaults(const CommandDescription& program, const std::vector<
   std::error_code error;
   if (named.empty() && !std::filesystem::exists(file, error)) return absl::OkStatus();
   ESP_ASSIGN(const auto defaults, read_defaults(file, program));
-  const auto verbs = named_verbs(program, arguments);
+  std::vector<std::string> verbs;
+  for (const CommandDescription* verb : named_path(program, arguments)) verbs.push_back(verb->name);
+  verbs.erase(verbs.begin());  // the program
   for (const Default& value : defaults) {
     if (value.verbs.size() > verbs.size() || !std::equal(value.verbs.begin(), value.verbs.end(), verbs.begin()))
       continue;

@@ -38,8 +38,6 @@ class Option {
   // Returns what is wrong with a value; empty: nothing.
   Option check(std::function<std::string(const std::string&)> fault);
 
-  int count() const;  // how often it was given, after parsing
-
  private:
   friend class App;
   OptionState* state_;
@@ -92,19 +90,17 @@ class App {
   // Unknown arguments are kept instead of refused; `all`: everything after the verb's name is.
   void keep_unknown(bool all = false);
   std::vector<std::string> unknown() const;
-  bool chosen() const;                         // whether this verb was named
-  bool chosen(const std::string& verb) const;  // likewise, of one below it
-  bool given(const std::string& name) const;   // "--steps": whether it stood on the command line
-  std::vector<std::string> given() const;      // the last name of each option that did
+  bool chosen() const;                        // whether this verb was named
+  bool given(const std::string& name) const;  // "--steps": whether it stood on the command line
+  std::vector<std::string> given() const;     // the last name of each option that did
 
-  std::string help() const;
   CommandDescription describe() const;
 
   // Reads the command line. Returns an exit code when the program is done: 0 after --help, --version or --man (the
-  // manual page, as roff), 2 after a
-  // fault, which has been printed with a hint at what is near; nothing when it is to go on.
+  // manual page, as roff), 2 after a fault, which has been printed with a hint at what is near; nothing when it is to
+  // go on.
   std::optional<int> parse(int argc, const char* const* argv);
-  // The same without printing: INVALID_ARGUMENT is the fault; CANCELLED: help(), the version or the manual was asked
+  // The same without printing: INVALID_ARGUMENT is the fault; CANCELLED: the help, the version or the manual was asked
   // for and is the message. `arguments` without the program's name.
   Status parse(const std::vector<std::string>& arguments);
 

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "common/exit_codes.h"
 #include "common/version.h"
 
 namespace espalier::cli {
@@ -72,26 +73,11 @@ void verb_entries(const CommandDescription& command, const std::string& above, s
   }
 }
 
-constexpr char kExitStatus[] = R"(.SH EXIT STATUS
-.TP
-0
-Done; a watched job succeeded.
-.TP
-1
-Failed; a later try may succeed. A watched job failed.
-.TP
-2
-The arguments or the input are wrong.
-.TP
-3
-A watched job succeeded in part.
-.TP
-4
-Stopped by a signal; a watched job was cancelled.
-.TP
-5
-The coordinator refused this worker.
-)";
+std::string exit_section() {
+  std::string text = ".SH EXIT STATUS\n";
+  for (const ExitCode& row : kExitCodes) absl::StrAppend(&text, ".TP\n", row.code, "\n", row.meaning, "\n");
+  return text;
+}
 
 }  // namespace
 
@@ -113,7 +99,7 @@ std::string manual_page(const std::vector<const CommandDescription*>& path) {
     verb_entries(command, "", page);
   }
   if (!command.footer.empty()) absl::StrAppend(&page, ".SH NOTES\n", roff(command.footer), "\n");
-  return absl::StrCat(page, kExitStatus);
+  return absl::StrCat(page, exit_section());
 }
 
 }  // namespace espalier::cli

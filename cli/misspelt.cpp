@@ -107,11 +107,9 @@ Status find_misspelt_verb(const CommandDescription& program, const std::vector<s
       absl::StrCat(names_of(walk.path), " needs a verb; there are ", absl::StrJoin(names_of(last.verbs), ", ")));
 }
 
-std::vector<std::string> named_verbs(const CommandDescription& program, const std::vector<std::string>& arguments) {
-  const Walk walk = follow(program, arguments);
-  std::vector<std::string> names;
-  for (size_t i = 1; i < walk.path.size(); ++i) names.push_back(walk.path[i]->name);
-  return names;
+std::vector<const CommandDescription*> named_path(const CommandDescription& program,
+                                                  const std::vector<std::string>& arguments) {
+  return follow(program, arguments).path;
 }
 
 }  // namespace espalier::cli

@@ -121,11 +121,7 @@ int run(int argc, char** argv) {
   }
   if (const auto done = app.parse(argc, argv)) return *done;
   configure_log("espalier", LogLevel::kWarning, LogFormat::kText);
-  // `up` starts the coordinator that the others connect to; the rest of these need none.
-  bool alone = false;
-  for (const char* verb : {"up", "estimate", "fetch-base", "eval", "render", "setup", "doctor", "completion"})
-    alone |= app.chosen(verb);
-  const Status connected = alone ? absl::OkStatus() : connect(command);
+  const Status connected = command.needs_coordinator ? connect(command) : absl::OkStatus();
   const Status status = connected.ok() ? command.run() : connected;
   if (status.ok()) return kExitOk;
   report(status, command.json);

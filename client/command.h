@@ -27,6 +27,7 @@ struct Command {
   SecurityOptions security;
   bool json = false;                       // machine-readable output on stdout, nothing else there
   std::function<Status()> run;             // of the chosen verb
+  bool needs_coordinator = true;           // so that it is connected before the verb runs; the verb says otherwise
   std::shared_ptr<grpc::Channel> channel;  // to the coordinator
   std::stop_token stop;                    // Ctrl-C
 };

@@ -1,5 +1,3 @@
-#include <sched.h>
-
 #include <cstdlib>
 #include <ctime>
 #include <iostream>
@@ -14,6 +12,7 @@
 #include "client/doctor/network.h"
 #include "client/doctor/programs.h"
 #include "client/doctor/resources.h"
+#include "common/cores.h"
 #include "common/installation.h"
 #include "common/version.h"
 
@@ -25,11 +24,6 @@ namespace fs = std::filesystem;
 struct DoctorOptions {
   fs::path data_dir, base;
 };
-
-int processors_of_this() {
-  cpu_set_t mask;
-  return ::sched_getaffinity(0, sizeof mask, &mask) == 0 ? CPU_COUNT(&mask) : 1;
-}
 
 std::string environment_text(const char* name) {
   const char* value = std::getenv(name);
@@ -57,7 +51,7 @@ DoctorRows examine(Command& command, const DoctorOptions& options) {
   rows.push_back(port_row("inference service", 7431, port_use(7431, "/espalier.v1.InferenceService/ExtractGlb")));
   rows.push_back(disk_row("data folder", data_dir));
   rows.push_back(disk_row("temporary folder", fs::temp_directory_path(error)));
-  rows.push_back(cores_row(processors_of_this(), {}, environment_text("OMP_NUM_THREADS")));
+  rows.push_back(cores_row(masked_processors(), {}, environment_text("OMP_NUM_THREADS")));
   rows.push_back(memory_row("/proc", {}));
   rows.push_back(clock_row(std::time(nullptr), others_clock(command)));
   rows.push_back(keys_row(data_dir / "coordinator/keys", {command.security.key_file}));
@@ -98,7 +92,10 @@ void add_doctor(cli::App& app, Command& command) {
   auto options = std::make_shared<DoctorOptions>();
   verb.option("--data-dir", options->data_dir, "Of `espalier up` (default: ~/.local/share/espalier)");
   verb.option("--base", options->base, "Base model folder, all of which is read (default: the nano base)");
-  verb.run([&command, options] { command.run = [&command, options] { return doctor(command, *options); }; });
+  verb.run([&command, options] {
+    command.needs_coordinator = false;
+    command.run = [&command, options] { return doctor(command, *options); };
+  });
 }
 
 }  // namespace espalier::client

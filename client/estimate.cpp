@@ -84,7 +84,10 @@ void add_estimate(cli::App& app, Command& command) {
   verb.option("--steps", options->steps, "100..10000").range(100, 10'000).show_default();
   verb.flag("--reused", options->reused, "The source is a prepared dataset");
   verb.option("--pricing", options->pricing, "Price list (default: the built-in one, as configs/pricing.yaml)");
-  verb.run([&command, options] { command.run = [&command, options] { return estimate(command, *options); }; });
+  verb.run([&command, options] {
+    command.needs_coordinator = false;
+    command.run = [&command, options] { return estimate(command, *options); };
+  });
 }
 
 }  // namespace espalier::client

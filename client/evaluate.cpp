@@ -42,6 +42,7 @@ void add_evaluate(cli::App& app, Command& command) {
                         "machine; all arguments go to espalier-evaluate");
   verb.keep_unknown(/*all=*/true);
   verb.run([&command, &verb] {
+    command.needs_coordinator = false;
     command.run = [&command, arguments = verb.unknown()] { return become_evaluate(command, arguments); };
   });
 }

@@ -77,7 +77,10 @@ void add_fetch_base(cli::App& app, Command& command) {
   verb.option("--image-encoder", options.selection.image_encoder,
               "Take the DINOv3 image encoder from this repository (default: the one pipeline.json names)");
   verb.flag("--verify", options.verify, "Read all files again, also those an earlier fetch has checked");
-  verb.run([&command, arguments] { command.run = [&command, arguments] { return fetch(command, *arguments); }; });
+  verb.run([&command, arguments] {
+    command.needs_coordinator = false;
+    command.run = [&command, arguments] { return fetch(command, *arguments); };
+  });
 }
 
 }  // namespace espalier::client

@@ -125,7 +125,10 @@ void add_render(cli::App& app, Command& command) {
   verb.option("--samples", options->preview.samples, "Paths per pixel: more are slower and less noisy")
       .range(1, 4096)
       .show_default();
-  verb.run([&command, options] { command.run = [&command, options] { return render_command(command, *options); }; });
+  verb.run([&command, options] {
+    command.needs_coordinator = false;
+    command.run = [&command, options] { return render_command(command, *options); };
+  });
 }
 
 }  // namespace espalier::client

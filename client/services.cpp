@@ -20,6 +20,7 @@
 #include "common/exit_codes.h"
 #include "common/files.h"
 #include "process/child.h"
+#include "process/environment.h"
 #include "rpc/channel.h"
 
 namespace espalier::client {
@@ -59,15 +60,6 @@ Result<std::vector<std::string>> base_settings(const fs::path& folder) {
   settings.push_back(setting("RECOMMENDED_LEARNING_RATE", absl::StrCat(base.recommended_learning_rate.value_or(0))));
   if (!base.resolutions.empty()) settings.push_back(setting("RESOLUTIONS", absl::StrJoin(base.resolutions, ",")));
   return settings;
-}
-
-std::vector<std::string> inherited_environment() {
-  std::vector<std::string> environment;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const bool own = absl::StartsWith(*entry, "ESPALIER_KEY=") || absl::StartsWith(*entry, "NOTIFY_SOCKET=");
-    if (!own) environment.emplace_back(*entry);  // the client's, not theirs
-  }
-  return environment;
 }
 
 // One program, kept running on a thread of its own.
@@ -173,7 +165,7 @@ Result<Services> Services::start(const ServicesConfig& config, std::stop_token s
   ESP_ASSIGN(const int coordinator_port, free_port(config.coordinator_port));
   ESP_ASSIGN(const int inference_port, free_port(config.inference_port));
   ESP_ASSIGN(const auto settings, base_settings(config.base));
-  auto environment = inherited_environment();
+  auto environment = process::environment_without({"ESPALIER_KEY", "NOTIFY_SOCKET"});  // ours, not theirs
   environment.insert(environment.end(), settings.begin(), settings.end());
   environment.emplace_back("OMP_WAIT_POLICY=PASSIVE");  // the programs share the cores: waiting must not spin
 

@@ -137,7 +137,10 @@ void add_setup(cli::App& app, Command& command) {
   auto check = verb.flag("--check", options->check, "Only say what is there; fails when LibTorch is not in place");
   check.excludes(torch).excludes(python);
   torch.excludes(python);
-  verb.run([&command, options] { command.run = [&command, options] { return setup(command, *options); }; });
+  verb.run([&command, options] {
+    command.needs_coordinator = false;
+    command.run = [&command, options] { return setup(command, *options); };
+  });
 }
 
 }  // namespace espalier::client

@@ -77,7 +77,10 @@ void add_up(cli::App& app, Command& command) {
       .range(0, 65535)
       .show_default();
   verb.option("--slots", options->slots, "Tasks at a time").range(1, 64).show_default();
-  verb.run([&command, options] { command.run = [&command, options] { return up(command, *options); }; });
+  verb.run([&command, options] {
+    command.needs_coordinator = false;  // it starts the one that others connect to
+    command.run = [&command, options] { return up(command, *options); };
+  });
 }
 
 }  // namespace espalier::client

@@ -9,18 +9,15 @@
 #include "common/cgroup.h"
 
 namespace espalier {
-namespace {
 
-int processors_of_mask() {
+int masked_processors() {
   cpu_set_t mask;
   if (::sched_getaffinity(0, sizeof mask, &mask) == 0) return CPU_COUNT(&mask);
   return static_cast<int>(std::thread::hardware_concurrency());  // more processors than the mask has places
 }
 
-}  // namespace
-
 int usable_cores() {
-  static const int cores = usable_cores(processors_of_mask(), CgroupPlace());
+  static const int cores = usable_cores(masked_processors(), CgroupPlace());
   return cores;
 }
 

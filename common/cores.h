@@ -9,7 +9,10 @@ struct CgroupPlace;
 // container with two of 64 cores would be choked by 64 threads. Read once.
 int usable_cores();
 
-// The same for `processors` of a mask, read anew.
+// The processors of this process's affinity mask.
+int masked_processors();
+
+// usable_cores() for `processors` of a mask, read anew.
 int usable_cores(int processors, const CgroupPlace& place);
 
 }  // namespace espalier

@@ -13,6 +13,20 @@ inline constexpr int kExitPartial = 3;    // a watched job: some of its denoiser
 inline constexpr int kExitCancelled = 4;  // stopped by SIGINT or SIGTERM, after saving what can be; a cancelled job
 inline constexpr int kExitRefused = 5;    // the coordinator does not let this worker attach
 
+// The table in short, for manual pages.
+struct ExitCode {
+  int code;
+  const char* meaning;
+};
+inline constexpr ExitCode kExitCodes[] = {
+    {kExitOk, "Done; a watched job succeeded."},
+    {kExitFailed, "Failed; a later try may succeed. A watched job failed."},
+    {kExitInvalid, "The arguments or the input are wrong."},
+    {kExitPartial, "A watched job succeeded in part."},
+    {kExitCancelled, "Stopped by a signal; a watched job was cancelled."},
+    {kExitRefused, "The coordinator refused this worker."},
+};
+
 // `status` with an exit code of its own.
 Status with_exit_code(Status status, int code);
 

@@ -24,8 +24,7 @@ bool is_executable(const fs::path& file) {
 }
 
 fs::path installed_beside_program() {
-  std::error_code error;
-  fs::path folder = fs::read_symlink("/proc/self/exe", error).parent_path();
+  fs::path folder = programs_folder();
   for (int i = 0; i < kFoldersAbove && folder.has_relative_path(); ++i, folder = folder.parent_path()) {
     const fs::path python = folder / ".venv-blender" / "bin" / "python";
     if (is_executable(python)) return python;

@@ -2,15 +2,14 @@
 
 #include <unistd.h>
 
-#include <chrono>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "client/tool.h"
 #include "common/installation.h"
 #include "common/status.h"
-#include "process/child.h"
 
 namespace espalier::client {
 namespace {
@@ -18,23 +17,12 @@ namespace {
 constexpr const char* kPrograms[] = {"espalier-coordinator", "espalier-worker",   "espalier-preprocess",
                                      "espalier-train",       "espalier-evaluate", "espalier-infer"};
 
-std::vector<std::string> own_environment() {
-  std::vector<std::string> environment;
-  for (char** entry = environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
-  return environment;
-}
-
-// What `--version` printed; the error is what it said instead.
-Result<std::vector<std::string>> ask_version(const std::filesystem::path& program) {
-  std::vector<std::string> lines;
-  const auto keep = [&](std::string_view line) { lines.emplace_back(line); };
-  const process::ChildSpec spec{{program.string(), "--version"}, own_environment()};
-  const auto exit =
-      process::run_child(spec, {.on_event = keep, .on_log = keep, .on_tick = [] {}}, {}, std::chrono::seconds(5));
-  ESP_TRY(exit.status());
-  if (exit->signal == 0 && exit->code == 0 && !lines.empty()) return lines;
-  return absl::UnavailableError(lines.empty() ? absl::StrCat("ended with code ", exit->code, ", signal ", exit->signal)
-                                              : lines.front());
+// The first line that `--version` printed; the error is what it said instead.
+Result<std::string> ask_version(const std::filesystem::path& program) {
+  ESP_ASSIGN(const ToolExit exit, run_tool({program.string(), "--version"}, {}));
+  const std::string line = exit.output.substr(0, exit.output.find('\n'));
+  if (exit.code == 0 && !line.empty()) return line;
+  return absl::UnavailableError(line.empty() ? absl::StrCat("ended with code ", exit.code) : line);
 }
 
 // "espalier-train 0.1.0 (commit 12ab)" -> "0.1.0 (commit 12ab)"
@@ -50,11 +38,11 @@ DoctorRow programs_row(const std::filesystem::path& programs, const std::string&
       missing.push_back(program);
       continue;
     }
-    const auto lines = ask_version(programs / program);
-    if (!lines.ok())
-      broken.push_back(absl::StrCat(program, ": ", std::string(lines.status().message())));
-    else if (version_of(lines->front()) != version_of(mine.front()))
-      different.push_back(lines->front());
+    const auto line = ask_version(programs / program);
+    if (!line.ok())
+      broken.push_back(absl::StrCat(program, ": ", std::string(line.status().message())));
+    else if (version_of(*line) != version_of(mine.front()))
+      different.push_back(*line);
   }
   if (!missing.empty()) {
     return {"programs", Health::kFail, absl::StrCat(programs.string(), " lacks ", absl::StrJoin(missing, ", ")),

@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
-#include "client/setup/tool.h"
+#include "client/tool.h"
 #include "common/installation.h"
 
 namespace espalier::client {

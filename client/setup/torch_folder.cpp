@@ -9,7 +9,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "client/setup/tool.h"
+#include "client/tool.h"
 #include "common/files.h"
 
 namespace espalier::client {

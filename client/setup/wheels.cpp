@@ -8,7 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "cli/board.h"
-#include "client/setup/tool.h"
+#include "client/tool.h"
 #include "common/files.h"
 
 namespace espalier::client {

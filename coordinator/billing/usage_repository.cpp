@@ -59,7 +59,7 @@ std::string within(const TimeSpan& time) {
   return absl::StrCat(" AND e.time_us >= ", time.since_us, " AND e.time_us < ", time.until_us);
 }
 
-// What flowed out of revenue for one job, or (`jobs` a sub-select_usage) several.
+// What flowed out of revenue for one job, or (`jobs` a sub-select) several.
 std::string refunds_of(const std::string& jobs) {
   return absl::StrCat(
       "SELECT COALESCE(-SUM(p.amount_nanos), 0) FROM ledger_transactions t JOIN ledger_postings p ON "

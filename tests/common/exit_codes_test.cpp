@@ -28,6 +28,7 @@ TEST(ExitCodes, ThePageForPeopleHasThoseOfTheHeader) {
   const auto header = rows_of("common/exit_codes.h", std::regex(R"(constexpr int (kExit\w+) = (\d+);)"), 2);
   EXPECT_EQ(page, header);
   EXPECT_EQ(header.size(), 6u);
+  EXPECT_EQ(std::size(kExitCodes), header.size()) << "the table of manual pages";
 }
 
 TEST(ExitCodes, FollowTheStatus) {

@@ -1,11 +1,10 @@
-#include "client/setup/tool.h"
-
-#include <unistd.h>
+#include "client/tool.h"
 
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
 #include "process/child.h"
+#include "process/environment.h"
 
 namespace espalier::client {
 namespace {
@@ -15,17 +14,10 @@ constexpr std::chrono::seconds kToolGrace{5};
 
 // Of the names that `added` sets, only those values.
 std::vector<std::string> tool_environment(const std::vector<std::string>& added) {
-  std::vector<std::string> environment = added;
-  const auto replaced = [&added](std::string_view entry) {
-    const auto name = entry.substr(0, entry.find('=') + 1);
-    for (const auto& one : added) {
-      if (std::string_view(one).starts_with(name)) return true;
-    }
-    return name == "ESPALIER_KEY=";
-  };
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    if (!replaced(*entry)) environment.emplace_back(*entry);
-  }
+  std::vector<std::string_view> replaced = {"ESPALIER_KEY"};
+  for (const std::string& entry : added) replaced.push_back(std::string_view(entry).substr(0, entry.find('=')));
+  auto environment = process::environment_without(replaced);
+  environment.insert(environment.end(), added.begin(), added.end());
   return environment;
 }
 
